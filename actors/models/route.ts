@@ -1,0 +1,203 @@
+/** One retry and fallback loop for all providers, which ends with the first visible word. */
+import type { Cost, Usage } from '../../machines/message.ts'
+import { attempt, type Attempt } from './attempt.ts'
+import { nothing, openBill, together } from './bill.ts'
+import type { Breaker } from './breaker.ts'
+import { type Clock, pause } from './clock.ts'
+import { countRequest } from './count.ts'
+import { type Hedge, race } from './hedge.ts'
+import type { FaultKind, ModelEvent, ModelRequest, Provider } from './model.ts'
+import { priceOf } from './prices.ts'
+import { type Candidate, type Desk, type ModelSettings, outputLimits } from './tiers.ts'
+
+export interface Ask extends Omit<ModelRequest, 'model' | 'maxTokens'> {
+  tier: Desk
+  /** The tier's own limit unless given. */
+  maxTokens?: number
+}
+
+/** `usage` holds all attempts together, also those that came to nothing; a second `start` means that the first fell silent before a visible word. */
+export type RoutedEvent = Exclude<ModelEvent, { t: 'usage' }> | { t: 'usage'; usage: Usage; cost: Cost }
+
+/** One line for whoever keeps the log. */
+export interface Routing {
+  event: 'model.failed' | 'model.hedged'
+  provider: string
+  model: string
+  kind?: FaultKind
+  message?: string
+}
+
+export interface Route {
+  ask: Ask
+  signal: AbortSignal
+  candidates: Candidate[]
+  providers: Partial<Record<string, Provider>>
+  breaker: Breaker
+  hedge: Hedge | undefined
+  clock: Clock
+  random: () => number
+  log: (line: Routing) => void
+  settings: ModelSettings
+}
+
+type Fail = Extract<ModelEvent, { t: 'fail' }>
+type End = Extract<ModelEvent, { t: 'end' }>
+
+const TRIES = 3 // of one candidate that only asks for patience
+const ROUNDS = 2 // through all candidates that failed in a passing way
+const LONGEST_WAIT = 20_000 // a person is waiting
+const LONGEST_WAIT_WITH_OTHERS = 3_000 // somebody else could have answered by then
+const againSoon: FaultKind[] = ['overload', 'network', 'truncated']
+const passing: FaultKind[] = [...againSoon, 'rate', 'stall']
+
+export async function* route(r: Route): AsyncGenerator<RoutedEvent> {
+  let spent = nothing
+  const failures: { candidate: Candidate; fail: Fail }[] = []
+  let declined: { held: ModelEvent[]; end: End } | undefined
+  let smallest = 0 // the window that was too small, once one was
+
+  for (let round = 0; round < ROUNDS; round++) {
+    const queue = round === 0 ? rested(r.candidates, r) : r.candidates.filter(candidate => mayPass(candidate, failures))
+    if (round > 0 && (queue.length === 0 || declined || !(await pause(r.clock, jitter(round, r.random), r.signal)))) break
+    const barred = new Set<string>()
+
+    for (let i = 0; i < queue.length; i++) {
+      const candidate = queue[i] as Candidate
+      if (barred.has(candidate.provider)) continue
+      if (smallest && !(windowOf(candidate, r) > smallest)) continue
+
+      for (let tries = 1; ; tries++) {
+        if (r.signal.aborted) return yield* over(spent, abortedFail)
+        const next = queue.slice(i + 1).find(other => !barred.has(other.provider))
+        const run = await begin(r, candidate, tries === 1 ? next : undefined)
+        if (run.lost) spent = together(spent, run.lost.bill.settle())
+        const answered = run.winner.candidate
+        const outcome = yield* passOn(run.winner)
+        spent = together(spent, run.winner.bill.settle())
+
+        if (outcome.t === 'done') {
+          r.breaker.succeeded(keyOf(answered))
+          return yield* over(spent, outcome.end)
+        }
+        if (outcome.t === 'declined') {
+          r.breaker.succeeded(keyOf(answered))
+          declined ??= { held: outcome.held, end: outcome.end }
+          barred.add(answered.provider)
+          break
+        }
+        const { fail } = outcome
+        if (fail.kind === 'abort' || r.signal.aborted) return yield* over(spent, { ...fail, kind: 'abort' })
+        r.log({ event: 'model.failed', ...answered, kind: fail.kind, message: fail.message })
+        failures.push({ candidate: answered, fail })
+        if (fail.kind !== 'context' && fail.kind !== 'badreq' && fail.kind !== 'policy') r.breaker.failed(keyOf(answered), fail.retryAfterMs)
+        if (fail.partial) return yield* over(spent, fail)
+        if (fail.kind === 'context') smallest = Math.max(smallest, windowOf(answered, r) || Number.POSITIVE_INFINITY)
+        if (fail.kind === 'auth' || fail.kind === 'badreq' || fail.kind === 'policy') barred.add(answered.provider)
+        if (fail.kind !== 'rate' || tries === TRIES) break
+        const wait = fail.retryAfterMs ?? jitter(tries - 1, r.random)
+        if (wait > (i + 1 < queue.length ? LONGEST_WAIT_WITH_OTHERS : LONGEST_WAIT)) break
+        if (!(await pause(r.clock, wait, r.signal))) return yield* over(spent, abortedFail)
+      }
+    }
+  }
+  if (r.signal.aborted) return yield* over(spent, abortedFail)
+  if (declined) {
+    for (const event of declined.held) yield event as RoutedEvent
+    return yield* over(spent, declined.end)
+  }
+  yield* over(spent, summary(failures, r.ask.tier))
+}
+
+const abortedFail: Fail = { t: 'fail', kind: 'abort', message: 'the call was aborted', partial: false }
+
+function* over(spent: typeof nothing, last: End | Fail): Generator<RoutedEvent> {
+  yield { t: 'usage', ...spent }
+  yield last
+}
+
+type Outcome = { t: 'done'; end: End | Fail } | { t: 'declined'; held: ModelEvent[]; end: End } | { t: 'failed'; fail: Fail }
+
+/** Thoughts pass at once. Calls and citations wait for a word or the end: those of a candidate that dies must never be acted on. */
+async function* passOn(run: Attempt): AsyncGenerator<RoutedEvent, Outcome> {
+  let held: ModelEvent[] = []
+  let visible = false
+  for await (const event of run.events()) {
+    // Whether it is partial is for us to know: a provider that threw cannot tell.
+    if (event.t === 'fail') return { t: 'failed', fail: { ...event, partial: visible } }
+    if (event.t === 'usage') continue
+    if (event.t === 'end') {
+      const refused = event.reason === 'refusal' || event.reason === 'filter'
+      if (refused && !visible) return { t: 'declined', held, end: event }
+      yield* held as RoutedEvent[]
+      return { t: 'done', end: event }
+    }
+    if (event.t === 'text' && event.d !== '' && !visible) {
+      visible = true
+      yield* held as RoutedEvent[]
+      held = []
+    }
+    if (visible || event.t === 'start' || event.t === 'think') yield event
+    else held.push(event)
+  }
+  return { t: 'failed', fail: { t: 'fail', kind: 'truncated', message: 'the provider ended without a word', partial: visible } }
+}
+
+async function begin(r: Route, candidate: Candidate, next: Candidate | undefined): Promise<{ winner: Attempt; lost?: Attempt }> {
+  const started = r.clock.now()
+  const first = call(r, candidate)
+  r.hedge?.called()
+  const after = next && r.breaker.rest(keyOf(next)) === 0 ? r.hedge?.after(candidate.model) : undefined
+  if (r.hedge) void first.begun.then(spoke => (spoke ? r.hedge?.firstToken(candidate.model, r.clock.now() - started) : undefined))
+  if (after === undefined || !next) return { winner: first }
+
+  const { winner, loser } = await race({
+    first,
+    second: () => {
+      r.hedge?.spent()
+      r.log({ event: 'model.hedged', ...next })
+      return call(r, next)
+    },
+    after,
+    clock: r.clock,
+  })
+  if (!loser) return { winner }
+  // Left out, the slow ones would make the model look faster than it is.
+  if (loser === first) r.hedge?.firstToken(candidate.model, r.clock.now() - started)
+  return { winner, lost: loser }
+}
+
+function call(r: Route, candidate: Candidate): Attempt {
+  const { tier, maxTokens = outputLimits[tier], ...rest } = r.ask
+  const provider = r.providers[candidate.provider]
+  const bill = openBill({ candidate, asked: () => countRequest(rest), now: r.clock.now, prices: r.settings.prices })
+  if (!provider) throw new Error(`there is no provider named ${candidate.provider}`)
+  return attempt({ candidate, bill, provider, request: { ...rest, model: candidate.model, maxTokens }, signal: r.signal })
+}
+
+/** The resting ones go last instead of away: when all have failed lately, one of them is still better than nobody. */
+const rested = (candidates: Candidate[], { breaker }: Route): Candidate[] => {
+  const rest = new Map(candidates.map(candidate => [candidate, breaker.rest(keyOf(candidate))]))
+  return candidates.toSorted((a, b) => (rest.get(a) ?? 0) - (rest.get(b) ?? 0))
+}
+
+/** Settings hold one credential for each provider, so provider and model are the whole key. */
+const keyOf = ({ provider, model }: Candidate) => `${provider}/${model}`
+
+const windowOf = ({ provider, model }: Candidate, r: Route): number => priceOf(provider, model, r.settings.prices)?.window ?? 0
+
+const mayPass = (candidate: Candidate, failures: { candidate: Candidate; fail: Fail }[]) => {
+  const last = failures.findLast(failure => failure.candidate === candidate)
+  return last !== undefined && againSoon.includes(last.fail.kind)
+}
+
+/** Full jitter: anything between nothing and 0.5 s · 2ⁿ, at most 8 s. */
+const jitter = (n: number, random: () => number) => random() * Math.min(500 * 2 ** n, 8_000)
+
+/** One fault for the machine to act on: one that may pass, if there is one. The message tells of all. */
+function summary(failures: { candidate: Candidate; fail: Fail }[], tier: Desk): Fail {
+  const telling = failures.find(({ fail }) => passing.includes(fail.kind)) ?? failures.at(-1)
+  if (!telling) return { t: 'fail', kind: 'badreq', message: `no model is set for ${tier}`, partial: false }
+  const message = failures.map(({ candidate, fail }) => `${keyOf(candidate)}: ${fail.kind} (${fail.message})`).join('; ')
+  return { ...telling.fail, message, partial: false }
+}

@@ -1,0 +1,387 @@
+/**
+ * One turn: from a burst of messages to one answer. Admin sorts, an employee writes, QA checks; a failed check climbs the
+ * ladder, at last to a person. Whatever ends it early (stop, interruption, a claim) first saves what was already said.
+ */
+import { type DoneActorEvent, assign, emit, setup } from 'xstate'
+import { type AgentOutput, agent } from './agent.ts'
+import { type OrderEntry, type UsageEntry, entries } from './entry.ts'
+import type { Emitted, TurnCode } from './event.ts'
+import { type Tier, above, tierFor } from './ladder.ts'
+import type { Cost, Usage } from './message.ts'
+import type { Policy } from './policy.ts'
+import { type Classification, type ClassifyAsk, type Draft, type Salvage, type SalvageAsk, type ValidateAsk, type Verdict, slot } from './slot.ts'
+import { addCost, addUsage, nothing } from './spend.ts'
+import { timeOf } from './time.ts'
+
+export interface TurnInput {
+  conversation: string
+  turn: string
+  messages: { id: string; text: string }[]
+  policy: Pick<Policy, 'attempts' | 'patience'>
+}
+
+export interface TurnOutput {
+  turn: string
+  end: 'answered' | 'asked back' | 'stopped' | 'board'
+  code?: TurnCode
+  cost: Cost
+}
+
+export type TurnEvent =
+  /** Ends the turn and keeps what was said; why is told by `code`. */
+  | { type: 'turn.cut'; code: Extract<TurnCode, 'user.stopped' | 'message.interrupted' | 'operator.claimed'> }
+  /** One more message belongs to this turn: all is answered anew. */
+  | { type: 'turn.widened'; message: { id: string; text: string } }
+
+interface Context extends TurnInput {
+  /** Drafts begun; numbers the attempts of the stream. */
+  attempt: number
+  /** Drafts that counted against the ladder: one lost with its node does not. */
+  tries: number
+  /** Drafts lost with the node that wrote them. */
+  losses: number
+  tier: Tier
+  classification: Classification | null
+  draft: Draft | null
+  /** Why the last draft was not good enough. */
+  why: string
+  cut: TurnCode | null
+  end: TurnOutput['end']
+  usage: Usage
+  cost: Cost
+}
+
+/** Nodes may die under a turn this often before it is treated as a failure of its own. */
+const LOSSES = 5
+
+const textOf = ({ messages }: Pick<TurnInput, 'messages'>) => messages.map(({ text }) => text).join('\n')
+const idsOf = ({ messages }: Pick<TurnInput, 'messages'>) => messages.map(({ id }) => id)
+
+/** Without Admin's word nobody knows: the middle of the ladder tries. */
+const unsorted: Classification = { intent: 'general_request', difficulty: 'normal', relevantFiles: [], qaRequirements: '', by: 'nobody' }
+
+const tierOf = ({ difficulty }: Classification): Tier => (difficulty === 'unclear' ? 'director' : tierFor[difficulty])
+
+const replyId = ({ conversation, turn, attempt }: Context) => `${conversation}.${turn}.${attempt}`
+
+const order = (context: Context, more: Partial<OrderEntry>): OrderEntry => ({
+  turn: context.turn,
+  status: 'in_progress',
+  owner: context.tier,
+  retries: Math.max(0, context.attempt - 1),
+  ...more,
+})
+
+const sentences = {
+  'answer.failed': 'No model could answer. A person has been asked to look at this.',
+  'board.asked': 'No answer passed the check. A person has been asked to look at this.',
+} as const
+
+/** True of agents that end without a draft because their node is gone. */
+const isLost = (output: AgentOutput) => output.outcome === 'fault' && output.kind === 'lost'
+const outputOf = (event: unknown) => (event as DoneActorEvent<AgentOutput>).output
+
+export const turn = setup({
+  types: {
+    input: {} as TurnInput,
+    context: {} as Context,
+    events: {} as TurnEvent,
+    emitted: {} as Emitted,
+    output: {} as TurnOutput,
+  },
+  actors: {
+    agent,
+    classify: slot<Classification, ClassifyAsk>(),
+    validate: slot<Verdict, ValidateAsk>(),
+    salvage: slot<Salvage, SalvageAsk>(),
+  },
+  actions: {
+    ...entries,
+    addDraft: assign(({ context }, draft: Draft) => ({
+      draft,
+      usage: addUsage(context.usage, draft.usage),
+      cost: addCost(context.cost, draft.cost),
+    })),
+    noteWhy: assign((_, { why }: { why: string }) => ({ why })),
+    tellAdmin: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'admin', status: 'sorting' })),
+    tellChecking: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'qa', status: 'checking' })),
+    retract: emit(({ context }, { reason }: { reason: string }) => ({ type: 'reply.retracted', turn: context.turn, attempt: context.attempt, reason })),
+    widen: assign(({ context, event }) => (event.type === 'turn.widened' ? { messages: [...context.messages, event.message] } : {})),
+    cut: assign(({ event }) => ({ cut: event.type === 'turn.cut' ? event.code : 'user.stopped' })),
+    /** The reply as it was spoken becomes a message. */
+    deliver: emit(({ context, event }) => {
+      const draft = context.draft as Draft
+      return {
+        type: 'reply.finished',
+        turn: context.turn,
+        attempt: context.attempt,
+        message: {
+          id: replyId(context),
+          role: 'assistant',
+          text: draft.text,
+          turn: context.turn,
+          agent: context.tier,
+          ...(draft.citations.length > 0 && { citations: draft.citations }),
+          at: timeOf(event),
+        },
+        usage: context.usage,
+        cost: context.cost,
+        model: draft.model,
+      }
+    }),
+    /** What was said before the cut stays, marked as a part. */
+    deliverPart: emit(({ context, event }, part: Salvage) => ({
+      type: 'reply.finished',
+      turn: context.turn,
+      attempt: context.attempt,
+      message: { id: replyId(context), role: 'assistant', text: part.text, turn: context.turn, agent: context.tier, at: timeOf(event) },
+      usage: addUsage(context.usage, part.usage),
+      cost: addCost(context.cost, part.cost),
+      ...(part.model && { model: part.model }),
+      partial: true,
+    })),
+    /** Admin asks back: a message that costs no expensive model. */
+    askBack: emit(({ context, event }) => ({
+      type: 'reply.finished',
+      turn: context.turn,
+      attempt: 1,
+      message: {
+        id: `${context.conversation}.${context.turn}.1`,
+        role: 'assistant',
+        text: context.classification?.question ?? 'Could you say a little more about what you need?',
+        turn: context.turn,
+        agent: 'admin',
+        at: timeOf(event),
+      },
+      usage: context.usage,
+      cost: context.cost,
+    })),
+    finish: emit(({ context }) => ({ type: 'turn.finished', turn: context.turn })),
+    stopped: emit(({ context }) => ({ type: 'turn.stopped', turn: context.turn, code: context.cut ?? 'user.stopped' })),
+    fail: emit(({ context }, { code }: { code: keyof typeof sentences }) => ({ type: 'turn.failed', turn: context.turn, code, message: sentences[code] })),
+  },
+  guards: {
+    isUnclear: (_, { difficulty }: Classification) => difficulty === 'unclear',
+    isAnswered: (_, { outcome }: AgentOutput) => outcome === 'answered',
+    isPoor: (_, { outcome }: AgentOutput) => outcome === 'poor',
+    /** The node died under the draft: the same tier writes again, and the ladder is not climbed. */
+    wasLost: ({ context }, output: AgentOutput) => isLost(output) && context.losses < LOSSES,
+    passes: (_, { pass }: Verdict) => pass,
+    canClimb: ({ context }) => context.tries < context.policy.attempts,
+    hasDraft: ({ context }) => context.draft !== null,
+    hasSpoken: (_, { text }: Salvage) => text !== '',
+  },
+  delays: {
+    /** Sorting is a courtesy; nobody waits for it longer than this. */
+    briefly: 20_000,
+    patience: ({ context }) => context.policy.patience[context.tier],
+    /** The check may itself be a model call. */
+    shortly: 30_000,
+  },
+}).createMachine({
+  id: 'turn',
+  context: ({ input }) => ({
+    ...input,
+    attempt: 0,
+    tries: 0,
+    losses: 0,
+    tier: 'director',
+    classification: null,
+    draft: null,
+    why: '',
+    cut: null,
+    end: 'answered',
+    usage: nothing,
+    cost: 0,
+  }),
+  entry: [
+    emit(({ context }) => ({ type: 'turn.started', turn: context.turn, messages: idsOf(context) })),
+    { type: 'recordOrder', params: ({ context }) => order(context, { status: 'queued', owner: 'admin' }) },
+  ],
+  initial: 'classifying',
+  states: {
+    classifying: {
+      entry: 'tellAdmin',
+      invoke: {
+        src: 'classify',
+        id: 'classify',
+        input: ({ context }) => ({ turn: context.turn, messages: idsOf(context), text: textOf(context) }),
+        onDone: [
+          {
+            guard: { type: 'isUnclear', params: ({ event }) => event.output },
+            target: 'askedBack',
+            actions: [assign({ classification: ({ event }) => event.output }), { type: 'recordUsage', params: ({ context, event }) => sortingUsage(context, event.output) }],
+          },
+          {
+            target: 'answering',
+            actions: [
+              emit(({ context, event: { output } }) => ({
+                type: 'turn.classified',
+                turn: context.turn,
+                difficulty: output.difficulty,
+                intent: output.intent,
+                tier: tierOf(output),
+                ...(output.saved !== undefined && { saved: output.saved }),
+              })),
+              assign(({ context, event: { output } }) => ({
+                classification: output,
+                tier: tierOf(output),
+                usage: addUsage(context.usage, output.usage),
+                cost: addCost(context.cost, output.cost),
+              })),
+              { type: 'recordUsage', params: ({ context, event }) => sortingUsage(context, event.output) },
+            ],
+          },
+        ],
+        // Nobody could sort: the middle of the ladder simply tries.
+        onError: { target: 'answering', actions: assign({ classification: unsorted }) },
+      },
+      on: {
+        'turn.cut': { target: 'cutting', actions: 'cut' },
+        'turn.widened': { target: 'classifying', reenter: true, actions: 'widen' },
+      },
+      after: { briefly: { target: 'answering', actions: assign({ classification: unsorted }) } },
+    },
+    answering: {
+      entry: [
+        assign(({ context }) => ({ attempt: context.attempt + 1, draft: null })),
+        {
+          type: 'recordOrder',
+          params: ({ context }) => order(context, { intent: context.classification?.intent ?? 'general_request', difficulty: context.classification?.difficulty ?? 'normal' }),
+        },
+      ],
+      invoke: {
+        src: 'agent',
+        id: 'agent',
+        input: ({ context }) => ({
+          turn: context.turn,
+          attempt: context.attempt,
+          tier: context.tier,
+          messages: idsOf(context),
+          text: textOf(context),
+          ...(context.classification?.brief && { brief: context.classification.brief }),
+          ...(context.why && { feedback: context.why }),
+        }),
+        onDone: [
+          {
+            guard: { type: 'isAnswered', params: ({ event }) => event.output },
+            target: 'validating',
+            actions: { type: 'addDraft', params: ({ event }) => draftOf(event.output) },
+          },
+          {
+            guard: { type: 'wasLost', params: ({ event }) => event.output },
+            target: 'answering',
+            reenter: true,
+            actions: [{ type: 'retract', params: { reason: 'node.lost' } }, assign({ losses: ({ context }) => context.losses + 1 })],
+          },
+          {
+            guard: { type: 'isPoor', params: ({ event }) => event.output },
+            target: 'climbing',
+            actions: [{ type: 'addDraft', params: ({ event }) => draftOf(event.output) }, { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) }],
+          },
+          { target: 'climbing', actions: { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) } },
+        ],
+        // The agent's own chart broke: the same as a failed draft.
+        onError: { target: 'climbing', actions: { type: 'noteWhy', params: { why: 'the agent failed' } } },
+      },
+      on: {
+        'turn.cut': { target: 'cutting', actions: 'cut' },
+        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen'] },
+      },
+      after: { patience: { target: 'climbing', actions: { type: 'noteWhy', params: { why: 'the answer took too long' } } } },
+    },
+    validating: {
+      entry: 'tellChecking',
+      invoke: {
+        src: 'validate',
+        id: 'validate',
+        input: ({ context }) => {
+          const draft = context.draft as Draft
+          return {
+            turn: context.turn,
+            question: textOf(context),
+            draft: draft.text,
+            requirements: context.classification?.qaRequirements ?? '',
+            citations: draft.citations,
+            reason: draft.reason,
+          }
+        },
+        onDone: [
+          { guard: { type: 'passes', params: ({ event }) => event.output }, target: 'delivered' },
+          { target: 'climbing', actions: { type: 'noteWhy', params: ({ event }) => ({ why: event.output.why ?? 'the check failed' }) } },
+        ],
+        // QA is absent, the answer is not: it is delivered unchecked rather than withheld.
+        onError: 'delivered',
+      },
+      on: {
+        'turn.cut': { target: 'cutting', actions: 'cut' },
+        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen'] },
+      },
+      after: { shortly: 'delivered' },
+    },
+    climbing: {
+      entry: [assign({ tries: ({ context }) => context.tries + 1 }), { type: 'retract', params: ({ context }) => ({ reason: context.why }) }],
+      always: [
+        {
+          guard: 'canClimb',
+          target: 'answering',
+          actions: [
+            emit(({ context }) => ({ type: 'turn.escalated', turn: context.turn, from: context.tier, to: above(context.tier) ?? context.tier, reason: context.why })),
+            // At the top the best tier tries once more, told why the draft before was not enough.
+            assign({ tier: ({ context }) => above(context.tier) ?? context.tier }),
+          ],
+        },
+        { guard: 'hasDraft', target: 'unconvincing' },
+        { target: 'unanswered' },
+      ],
+    },
+    cutting: {
+      invoke: {
+        src: 'salvage',
+        id: 'salvage',
+        input: ({ context }) => ({ turn: context.turn, attempt: context.attempt }),
+        onDone: [
+          { guard: { type: 'hasSpoken', params: ({ event }) => event.output }, target: 'stopped', actions: { type: 'deliverPart', params: ({ event }) => event.output } },
+          { target: 'stopped' },
+        ],
+        // What was said is in the log still; the turn ends without a message rather than never.
+        onError: { target: 'stopped', actions: { type: 'retract', params: { reason: 'salvage.failed' } } },
+      },
+    },
+    delivered: {
+      type: 'final',
+      entry: ['deliver', 'finish', { type: 'recordOrder', params: ({ context }) => order(context, { status: 'completed' }) }],
+    },
+    askedBack: {
+      type: 'final',
+      entry: [assign({ end: 'asked back' }), 'askBack', 'finish', { type: 'recordOrder', params: ({ context }) => order(context, { status: 'blocked', owner: 'admin' }) }],
+    },
+    stopped: {
+      type: 'final',
+      entry: [assign({ end: 'stopped' }), 'stopped', { type: 'recordOrder', params: ({ context }) => order(context, { status: 'cancelled' }) }],
+    },
+    unconvincing: {
+      type: 'final',
+      entry: [assign({ end: 'board' }), { type: 'fail', params: { code: 'board.asked' } }, { type: 'recordOrder', params: ({ context }) => order(context, { status: 'blocked', owner: 'board', error: context.why }) }],
+    },
+    unanswered: {
+      type: 'final',
+      entry: [assign({ end: 'board' }), { type: 'fail', params: { code: 'answer.failed' } }, { type: 'recordOrder', params: ({ context }) => order(context, { status: 'failed', owner: 'board', error: context.why }) }],
+    },
+  },
+  output: ({ context }): TurnOutput => ({ turn: context.turn, end: context.end, cost: context.cost, ...(context.cut && { code: context.cut }) }),
+})
+
+const draftOf = (output: AgentOutput) => (output as Extract<AgentOutput, { draft: Draft }>).draft
+const whyOf = (output: AgentOutput) => (output.outcome === 'answered' ? '' : output.why)
+
+const sortingUsage = ({ turn: id }: Context, { by, usage, cost }: Classification): UsageEntry => ({
+  turn: id,
+  agent: 'admin',
+  provider: by === 'rules' ? 'rules' : 'model',
+  model: by,
+  usage: usage ?? nothing,
+  cost: cost ?? 0,
+  ms: 0,
+  ok: true,
+})

@@ -1,0 +1,67 @@
+/** Follows one message to the end of its turn: for callers who want an answer and not a feed. */
+import type { Message, Usage } from '../../machines/message.ts'
+import { Refusal } from '../../machines/refusal.ts'
+import { readTurnOf } from '../../sql/conversations.ts'
+import type { Database } from '../../sql/database.ts'
+import { type Bus, roomOf } from '../cluster/bus.ts'
+
+export interface Answer {
+  turn: string
+  message: Message
+  usage: Usage
+  model: string
+}
+
+export interface Following {
+  /** Resolves with the answer; refuses with `answer.failed` or, after so many milliseconds, with `answer.late`. */
+  answer(ms: number): Promise<Answer>
+  end(): void
+}
+
+interface TurnEvent {
+  turn?: string
+  messages?: string[]
+  message?: Message | string
+  usage?: Usage
+  model?: string
+  code?: string
+}
+
+/** Begins to listen at once, so that nothing is missed between the acceptance of a message and the wait for its answer. */
+export function followMessage({ db, bus }: { db: Database; bus: Bus }, tenant: string, conversation: string, message: string): Following {
+  const state: { turn?: string; reply?: TurnEvent; over?: { error?: Refusal } } = {}
+  let settle = () => {}
+  const settled = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+
+  function take(name: string, event: TurnEvent) {
+    if (name === 'turn.started' && event.messages?.includes(message)) state.turn = event.turn as string
+    if (!state.turn || event.turn !== state.turn || state.over) return
+    if (name === 'reply.finished') state.reply = event
+    else if (name === 'turn.failed') state.over = { error: new Refusal('answer.failed', { details: { code: event.code, message: event.message } }) }
+    else if (name === 'turn.finished' || name === 'turn.stopped') state.over = {}
+    if (state.over) settle()
+  }
+
+  const leave = bus.watch(roomOf(tenant, conversation), ({ name, payload }) => take(name, payload as TurnEvent))
+  return {
+    end: leave,
+    async answer(ms) {
+      // A message that was sent before may have its answer already.
+      for (const { name, payload } of await readTurnOf(db, tenant, conversation, message)) take(name, payload as TurnEvent)
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ms)
+      })
+      await Promise.race([settled, late])
+      clearTimeout(timer)
+      leave()
+      if (!state.over) throw new Refusal('answer.late', { details: { session_id: conversation } })
+      if (state.over.error) throw state.over.error
+      const { turn, reply } = state
+      if (!turn || typeof reply?.message !== 'object') throw new Refusal('answer.failed', { details: { code: 'user.stopped' } })
+      return { turn, message: reply.message, usage: reply.usage ?? { in: 0, out: 0 }, model: reply.model ?? reply.message.agent ?? 'none' }
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Joining a conversation without a seam: what was, what is being said, and from here on everything live. Nothing slips between
+ * and nothing comes twice, because the last part happens in one synchronous stretch.
+ */
+import type { Message } from '../../machines/message.ts'
+import { Refusal } from '../../machines/refusal.ts'
+import { type Page, readPage } from '../../sql/conversations.ts'
+import type { Database } from '../../sql/database.ts'
+import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
+import type { Engine } from '../host/engine.ts'
+import type { Cursor, Joined } from './protocol.ts'
+
+/** Events and bytes of a replay; beyond them a fresh join is the better answer, and never a part that looks whole. */
+const MISSED = 500
+const MISSED_BYTES = 262_144
+const MESSAGES = 50
+/** Milliseconds to wait for an event that is committed and not yet told. */
+const CATCH_UP = 1_000
+
+interface Needs {
+  db: Database
+  bus: Bus
+  engine: Engine
+}
+
+/** `enter` runs in the synchronous stretch: whoever subscribes there misses nothing that is not in the answer. */
+export async function join({ db, bus, engine }: Needs, tenant: string, conversation: string, after: Cursor | undefined, enter: (joined: Joined) => void): Promise<void> {
+  const heard: Frame[] = []
+  const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
+  try {
+    const page = await readPage(db, tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
+    if (!page) {
+      if (after && after.seq > 0) throw new Refusal('cursor.ahead')
+      return enter({ conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] })
+    }
+    await caughtUp(engine, tenant, conversation, page.conversation.seq)
+    enter(answer(page, heard, engine.speeches.live(tenant, conversation), after))
+  } finally {
+    leave()
+  }
+}
+
+/** A step may be committed and read by us before its watchers were told: a moment later both agree. */
+async function caughtUp({ host }: Engine, tenant: string, conversation: string, seq: number) {
+  const until = Date.now() + CATCH_UP
+  while ((host.position(tenant, conversation) ?? seq) < seq && Date.now() < until) await new Promise((resolve) => setImmediate(resolve))
+}
+
+type Event = [name: string, payload: unknown]
+
+function answer({ conversation, messages, events }: Page, heard: Frame[], live: Joined['live'], after: Cursor | undefined): Joined {
+  const numbered = heard.filter(({ payload }) => (payload as { seq?: number }).seq !== undefined) as (Frame & { payload: Numbered })[]
+  const newer = numbered.filter(({ payload }) => payload.seq > conversation.seq)
+  const seq = newer.at(-1)?.payload.seq ?? conversation.seq
+  if (after && after.seq > seq) throw new Refusal('cursor.ahead')
+
+  const state = { value: conversation.state as unknown, attention: conversation.attention }
+  for (const { name, payload } of newer) if (name === 'conversation.state') Object.assign(state, { value: payload.value, attention: payload.attention })
+  const said = newer.flatMap(({ payload: { message } }) => (typeof message === 'object' ? [message] : []))
+  const joined: Joined = { conversation: conversation.id, seq, state, messages: [...messages, ...said].slice(-MESSAGES), ...(live && { live }) }
+
+  if (after && events.length <= MISSED) {
+    const stored = events.map(({ seq: at, name, payload }): Event => [name, { conversation: conversation.id, seq: at, ...payload }])
+    const missed = spoken([...stored, ...newer.map(({ name, payload }): Event => [name, payload])], conversation.id, live, after)
+    if (JSON.stringify(missed).length <= MISSED_BYTES) joined.missed = missed
+  }
+  return joined
+}
+
+interface Numbered {
+  seq: number
+  value?: unknown
+  attention?: 'automated' | 'human'
+  message?: Message
+}
+
+/** Puts the words between the events: those of finished replies before their end, those in flight last. */
+function spoken(events: Event[], conversation: string, live: Joined['live'], after: Cursor): Event[] {
+  const heardOf = (turn: string, attempt: number) => (after.turn === turn && after.attempt === attempt ? (after.offset ?? 0) : 0)
+  const words = (turn: string, attempt: number, text: string): Event[] => {
+    const offset = heardOf(turn, attempt)
+    return offset < text.length ? [['reply.delta', { conversation, turn, attempt, offset, text: text.slice(offset) }]] : []
+  }
+  const all = events.flatMap(([name, payload]): Event[] => {
+    if (name !== 'reply.finished') return [[name, payload]]
+    const { turn, attempt, message } = payload as { turn: string; attempt: number; message: Message }
+    return [...words(turn, attempt, message.text), [name, payload]]
+  })
+  return live ? [...all, ...words(live.turn, live.attempt, live.text)] : all
+}

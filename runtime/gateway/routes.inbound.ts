@@ -1,0 +1,45 @@
+/** The canonical message: how a channel that is not ours hands on what somebody wrote, and takes the answer. */
+import { Refusal } from '../../machines/refusal.ts'
+import type { Database } from '../../sql/database.ts'
+import type { Bus } from '../cluster/bus.ts'
+import { followMessage } from './answer.ts'
+import { type Desk, threadId } from './desk.ts'
+import type { App, Guarded } from './http.ts'
+import { inbound } from './schema.ts'
+
+interface Needs {
+  db: Database
+  bus: Bus
+  desk: Desk
+  guard: Guarded
+  answerTimeout: number
+}
+
+export function inboundRoutes(app: App, { db, bus, desk, guard, answerTimeout }: Needs) {
+  app.post('/messages/inbound', { schema: { body: inbound, tags: ['channels'], summary: 'One message from any channel; the same id twice answers the first result' } }, async (request) => {
+    const principal = await guard(request)
+    const { tenant } = principal
+    const { id, tenant_id, conversation_id, channel, from, to, content } = request.body
+    if (tenant_id !== undefined && tenant_id !== tenant.id && tenant_id !== tenant.name) throw new Refusal('tenant.refused')
+    const conversation = threadId(tenant.id, channel, conversation_id)
+    const following = followMessage({ db, bus }, tenant.id, conversation, id)
+    try {
+      await desk.accept(principal, { conversation, id, text: content.text, channel, owner: `${channel}:${from.external_id}`, ...(to && { bot: to.external_id }) })
+      const { message, turn, model } = await following.answer(answerTimeout)
+      return {
+        id: message.id,
+        tenant_id: tenant.id,
+        conversation_id,
+        channel,
+        direction: 'outbound',
+        from: to ?? { type: 'bot', external_id: 'nexus' },
+        to: from,
+        content: { type: 'text', text: message.text },
+        metadata: { in_reply_to: id, turn, agent: message.agent, model, session_id: conversation, ...(message.citations && { citations: message.citations }) },
+        timestamp: new Date(message.at).toISOString(),
+      }
+    } finally {
+      following.end()
+    }
+  })
+}

@@ -1,0 +1,164 @@
+/** Socket.IO: the first-class door. Translates events into requests to the desk, and the bus into frames. */
+import type { Server as HttpServer } from 'node:http'
+import { type DefaultEventsMap, Server, type Socket } from 'socket.io'
+import { Refusal } from '../../machines/refusal.ts'
+import type { Database } from '../../sql/database.ts'
+import type { Bus } from '../cluster/bus.ts'
+import type { Engine } from '../host/engine.ts'
+import type { Log } from '../watch/log.ts'
+import { type Authenticator, type Principal, credentialIn } from './auth.ts'
+import { type Reader, pressureOn } from './backpressure.ts'
+import type { Desk } from './desk.ts'
+import { join } from './join.ts'
+import type { ClientEvents, Cursor, Joined, Refused, ServerEvents } from './protocol.ts'
+import { type Rooms, createRooms } from './rooms.ts'
+import { type ClientEventName, clientEvents } from './schema.ts'
+
+interface SocketData {
+  principal: Principal
+  /** Conversations in whose rooms it is, with what it has seen of each. */
+  readers: Map<string, Reader>
+}
+
+export type ChatSocket = Socket<ClientEvents, ServerEvents, DefaultEventsMap, SocketData>
+export type ChatServer = Server<ClientEvents, ServerEvents, DefaultEventsMap, SocketData>
+
+interface Needs {
+  http: HttpServer
+  db: Database
+  bus: Bus
+  engine: Engine
+  desk: Desk
+  authenticate: Authenticator
+  log: Log
+  origins: string[]
+  frameLimit: number
+}
+
+/** Milliseconds between looks at the queues of sockets that hear a reply. */
+const LOOK = 1_000
+
+export function openSockets(needs: Needs): { io: ChatServer; close(): Promise<void>; leave(within: number): void } {
+  const { http, bus, authenticate, log, origins, frameLimit } = needs
+  const io: ChatServer = new Server(http, {
+    transports: ['websocket', 'polling'],
+    maxHttpBufferSize: frameLimit,
+    connectTimeout: 10_000,
+    pingInterval: 25_000,
+    pingTimeout: 20_000,
+    serveClient: false,
+    ...(origins.length > 0 && { cors: { origin: origins.includes('*') ? '*' : origins } }),
+    // CORS covers polling only; a WebSocket handshake brings its origin and nobody else looks at it.
+    allowRequest: (request, answer) => answer(null, isAllowed(request.headers.origin, request.headers.host, origins)),
+  })
+  const rooms = createRooms(io, bus)
+
+  io.use((socket, next) => {
+    const { token } = socket.handshake.auth as { token?: unknown }
+    authenticate(typeof token === 'string' && token ? token : credentialIn(socket.handshake.headers)).then(
+      (principal) => {
+        socket.data.principal = principal
+        socket.data.readers = new Map()
+        next()
+      },
+      (error: unknown) => next(Object.assign(new Error((error as Error).message), { data: refusedBy(error, log) })),
+    )
+  })
+
+  io.on('connection', (socket) => {
+    const events = handlers(needs, rooms, socket)
+    // One door for all events, so that an unknown one is answered too.
+    socket.onAny((name: string, ...given: unknown[]) => {
+      const answer = given.at(-1)
+      const acknowledge = typeof answer === 'function' ? (answer as (told: object) => void) : () => {}
+      void dispatch(events, name, typeof given[0] === 'function' ? undefined : given[0], (told) => acknowledge({ ok: true, ...told })).catch(
+        (error: unknown) => acknowledge(refusedBy(error, log)),
+      )
+    })
+    socket.on('disconnecting', () => {
+      for (const conversation of socket.data.readers.keys()) rooms.leave(socket, conversation)
+    })
+  })
+
+  const look = setInterval(() => {
+    const now = Date.now()
+    for (const socket of io.sockets.sockets.values()) {
+      const pressure = pressureOn(socket)
+      if (pressure === 'hopeless') {
+        socket.disconnect(true)
+        continue
+      }
+      for (const [conversation, reader] of socket.data.readers) {
+        if (pressure === 'free' && !reader.isLagging(now)) continue
+        rooms.leave(socket, conversation)
+        socket.emit('conversation.lagged', { conversation, reason: 'slow' })
+      }
+    }
+  }, LOOK)
+  look.unref()
+
+  return {
+    io,
+    leave: (within) => {
+      for (const socket of io.sockets.sockets.values()) socket.emit('node.leaving', { within: Math.round(Math.random() * within) })
+    },
+    async close() {
+      clearInterval(look)
+      await io.close()
+    },
+  }
+}
+
+/** Answers once; a join does so inside its own synchronous stretch. */
+type Answer = (told: object) => void
+type Handlers = { [N in ClientEventName]: (ask: never, answer: Answer) => Promise<void> | void }
+
+async function dispatch(events: Handlers, name: string, payload: unknown, answer: Answer): Promise<void> {
+  if (!Object.hasOwn(clientEvents, name)) throw new Refusal('event.unknown', { details: { event: name } })
+  const known = name as ClientEventName
+  const parsed = clientEvents[known].safeParse(payload)
+  if (!parsed.success) throw new Refusal('request.malformed', { details: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) })
+  await events[known](parsed.data as never, answer)
+}
+
+function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
+  const { desk } = needs
+  const { principal } = socket.data
+  return {
+    'conversation.join': async ({ conversation = crypto.randomUUID(), after }: { conversation?: string; after?: Cursor }, answer) => {
+      const known = await desk.open(principal, conversation)
+      if (!known) rooms.reserve(principal, conversation)
+      await join(needs, principal.tenant.id, conversation, after, (joined: Joined) => {
+        rooms.enter(socket, conversation)
+        answer(joined)
+      })
+    },
+    'conversation.leave': ({ conversation }: { conversation: string }, answer) => {
+      rooms.leave(socket, conversation)
+      answer({})
+    },
+    'message.send': async (message: { conversation: string; id: string; text: string }, answer) => answer(await desk.accept(principal, message)),
+    'reply.stop': async ({ conversation }: { conversation: string }, answer) => answer({ stopped: await desk.stop(principal, conversation) }),
+    'reply.seen': ({ conversation, cursor }: { conversation: string; cursor: Cursor }) => {
+      socket.data.readers.get(conversation)?.seen(cursor.offset ?? 0)
+    },
+    'typing.started': ({ conversation }: { conversation: string }) => rooms.typing(socket, conversation, 'typing.started'),
+    'typing.stopped': ({ conversation }: { conversation: string }) => rooms.typing(socket, conversation, 'typing.stopped'),
+  }
+}
+
+export function refusedBy(error: unknown, log: Log): Refused {
+  if (error instanceof Refusal) {
+    const { code, message, details, retryAfter } = error
+    return { ok: false, code, message, ...(details !== undefined && { details }), ...(retryAfter !== undefined && { retryAfter }) }
+  }
+  log.error({ err: error }, 'a socket request failed')
+  const { code, message } = new Refusal('internal.error')
+  return { ok: false, code, message }
+}
+
+/** No origin is no browser; our own page is welcome, others by setting. */
+function isAllowed(origin: string | undefined, host: string | undefined, origins: string[]): boolean {
+  if (!origin || origins.includes('*') || origins.includes(origin)) return true
+  return URL.canParse(origin) && new URL(origin).host === host
+}

@@ -1,0 +1,190 @@
+/** Host, runner, sweeper and speech, wired: give it a store and fillings, and durable things live. */
+import { loadActor, machineVersions } from '../../sql/actors.ts'
+import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
+import { readEventsAfter } from '../../sql/conversations.ts'
+import type { Database } from '../../sql/database.ts'
+import { adoptEffects, readEffect } from '../../sql/effects.ts'
+import { bury, readEnvelope, waitingEnvelopes } from '../../sql/inbox.ts'
+import { goneNodes, leaveNode } from '../../sql/nodes.ts'
+import { dueTimers } from '../../sql/timers.ts'
+import type { Bus } from '../cluster/bus.ts'
+import type { Log } from '../watch/log.ts'
+import { createChunkLog } from './chunks.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { createCommitter } from './committer.ts'
+import { type Ask, type Host, type Limits, createHost, defaultLimits } from './host.ts'
+import { unreachable } from './migrate.ts'
+import { createPublisher } from './publish.ts'
+import { type Piece, type Runner, type Slot, createRunner } from './runner.ts'
+import { type Speeches, createSpeeches } from './speech.ts'
+import { createSweeper } from './sweeper.ts'
+import type { Envelope, Step, Tree } from './tree.ts'
+import { callsIn } from './tree.ts'
+import { createWheel } from './wheel.ts'
+
+export interface Engine {
+  host: Host
+  speeches: Speeches
+  runner: Runner
+  /** Goes on with everything that a dead node left behind, and begins to ring timers. */
+  start(): Promise<void>
+  /** Lets running work end for so long, then leaves it to whoever comes next. */
+  stop(ms: number): Promise<void>
+}
+
+interface Parts {
+  db: Database
+  bus: Bus
+  log: Log
+  node: string
+  /** Fillings by the name of their slot. They are made late, because some of them speak. */
+  slots(speeches: Speeches): Record<string, Slot>
+  clock?: Clock
+  limits?: Limits
+}
+
+/** Milliseconds between looks for dead neighbours and for events that others accepted. */
+const PATROL = 2_000
+
+export function createEngine({ db, bus, log, node, slots, clock = systemClock, limits = defaultLimits }: Parts): Engine {
+  const wheel = createWheel(clock)
+  const chunks = createChunkLog({
+    clock,
+    log,
+    keep: (batch) => keepChunks(db, batch),
+    remove: ({ tenant, actor, turn }) => forgetChunks(db, tenant, actor, turn),
+  })
+  const speeches = createSpeeches({ bus, chunks, clock, wheel })
+  const publisher = createPublisher({ bus, speeches })
+  const runner = createRunner({ slots: slots(speeches), log, tell: tellEnd })
+  const sweeper = createSweeper({
+    clock,
+    log,
+    due: (until) => dueTimers(db, until),
+    ring: async ({ tenant, actor, id }) => void (await tellInside({ tenant, actor, envelope: { timer: id } })),
+  })
+  const host = createHost(
+    {
+      clock,
+      log,
+      committer: createCommitter(db, { node }),
+      load: (tenant, actor) => loadActor(db, tenant, actor),
+      bury: setAside,
+      committed,
+      recovered,
+    },
+    limits,
+  )
+
+  function committed(place: { tenant: string; actor: string }, step: Step) {
+    for (const id of step.cancels) runner.cancel({ ...place, id })
+    publisher.emits(place, step.emits)
+    for (const { id, src, input } of step.calls) runner.start({ ...place, id, src, input, attempt: 1 })
+    for (const { at } of step.timers) sweeper.notice(at)
+    for (const { event, envelope } of step.drops) log.debug({ actor: place.actor, event: event?.type, envelope }, 'nobody took an event')
+  }
+
+  /** A commit whose fate was unknown did happen after all, or did not: both look alike from here on. */
+  async function recovered({ tenant, actor }: { tenant: string; actor: string }, tree: Tree, published: number | undefined) {
+    if (published !== undefined && published < tree.seq) {
+      for (const { seq, name, payload } of await readEventsAfter(db, tenant, actor, published)) {
+        publisher.tell({ tenant, actor }, name, { conversation: actor, seq, ...payload }, true)
+      }
+    }
+    for (const id of callsIn(tree)) {
+      if (runner.isRunning({ tenant, actor, id })) continue
+      const effect = await readEffect(db, tenant, actor, id)
+      if (effect) runner.start({ tenant, actor, id, ...effect })
+    }
+    for (const { at } of Object.values(tree.timers)) sweeper.notice(at)
+  }
+
+  async function tellEnd({ tenant, actor, id }: Piece, envelope: Envelope) {
+    const ask: Ask = { tenant, actor, envelope }
+    if (await tellInside(ask)) return
+    // The answer itself broke the step. The machine hears that its work failed, which it knows how to bear.
+    await tellInside({ ...ask, envelope: { call: id, error: { kind: 'poisonous', message: 'the answer could not be taken in' } } })
+  }
+
+  /** False when the event was set aside. */
+  async function tellInside(ask: Ask): Promise<boolean> {
+    try {
+      await host.tell({ ...ask, inside: true })
+      return true
+    } catch (error) {
+      log.error({ err: error, actor: ask.actor }, 'an event from inside was set aside')
+      return false
+    }
+  }
+
+  async function setAside({ tenant, actor, dedup, envelope }: Ask, error: Error) {
+    log.error({ err: error, actor }, 'an event was set aside after three tries')
+    await bury(db, { tenant, actor, dedup: dedup ?? null, envelope, error: error.stack ?? error.message })
+  }
+
+  async function adopt(names: string[]) {
+    for (;;) {
+      const effects = await adoptEffects(db, names, node)
+      for (const { tenant, actor, id, src, attempt } of effects) {
+        const effect = await readEffect(db, tenant, actor, id)
+        if (effect) runner.start({ tenant, actor, id, src, input: effect.input, attempt })
+      }
+      if (effects.length > 0) log.info({ from: names.join(' '), pieces: effects.length }, 'went on with work that was left behind')
+      if (effects.length < 500) return
+    }
+  }
+
+  async function takeWaiting() {
+    for (const place of await waitingEnvelopes(db)) {
+      const kept = await readEnvelope(db, place)
+      if (kept) await tellInside({ ...(kept as Pick<Ask, 'envelope' | 'birth'>), tenant: place.tenant, actor: place.actor, dedup: place.dedup, pending: true })
+    }
+  }
+
+  let endPatrol = () => {}
+  function patrol() {
+    endPatrol = clock.after(PATROL, () => void round().finally(patrol))
+  }
+  async function round() {
+    try {
+      const gone = db.kind === 'postgres' ? await goneNodes(db, node) : []
+      if (gone.length > 0) {
+        await adopt(gone)
+        for (const name of gone) await leaveNode(db, name)
+      }
+      await takeWaiting()
+    } catch (error) {
+      log.warn({ err: error }, 'the patrol could not reach the store')
+    }
+  }
+
+  return {
+    host,
+    speeches,
+    runner,
+    async start() {
+      const wrong = unreachable(await machineVersions(db))
+      if (wrong.length > 0) throw new Error(`The database cannot be served: ${wrong.join('; ')}.`)
+      const gone = await goneNodes(db, node)
+      await adopt([...gone, node])
+      for (const name of gone) await leaveNode(db, name)
+      await takeWaiting()
+      sweeper.start()
+      patrol()
+    },
+    async stop(ms) {
+      sweeper.stop()
+      endPatrol()
+      await runner.quiet(ms)
+      runner.abandon()
+      host.close()
+      await host.idle()
+      await chunks.settle()
+      wheel.stop()
+    },
+  }
+}
+
+/** What had been said aloud before this node knew of it. */
+export const spokenBefore = (db: Database) => (place: { tenant: string; actor: string; turn: string; attempt: number }) =>
+  spokenText(db, place.tenant, place.actor, place.turn, place.attempt)

@@ -1,0 +1,264 @@
+/**
+ * Runs every durable thing: one mailbox an actor, one step at a time, and nothing begins before its step is committed. Trees at
+ * rest stay in the store; a bounded number of warm ones is kept at hand.
+ */
+import { type KindName, kinds } from '../../machines/index.ts'
+import { Refusal } from '../../machines/refusal.ts'
+import { isPrivate, liveNames } from '../../machines/event.ts'
+import type { StoredActor } from '../../sql/actors.ts'
+import type { Committer } from './committer.ts'
+import type { Clock } from './clock.ts'
+import type { Log } from '../watch/log.ts'
+import type { Logic } from './xstate.ts'
+import { migrated } from './migrate.ts'
+import { type Birth, rowOf } from './row.ts'
+import { type Stepper, createStepper } from './step.ts'
+import type { Envelope, Step, Tree } from './tree.ts'
+
+export interface Ask {
+  tenant: string
+  actor: string
+  envelope: Envelope
+  /** The sender's own key, for what comes from outside: applied once, however often it is told. */
+  dedup?: string
+  /** Comes from a timer or from work: retried for ever instead of refused. */
+  inside?: true
+  /** Stands in the inbox already. */
+  pending?: boolean
+  /** Brings an unknown actor into the world; without it such an ask is refused. */
+  birth?: Birth
+}
+
+export type Told = { duplicate: true } | { duplicate: false; step: Step }
+
+/** What the host needs of the world; every part can be simulated. */
+export interface Needs {
+  clock: Clock
+  log: Log
+  committer: Committer
+  load(tenant: string, actor: string): Promise<StoredActor | undefined>
+  /** Sets an event aside after its third failure. */
+  bury(ask: Ask, error: Error): Promise<void>
+  /** Hears of every committed step, in order for each actor: tells watchers, begins work, arms timers. */
+  committed(place: { tenant: string; actor: string }, step: Step): void
+  /** The fate of a commit was unknown and the actor was read again: whatever it wants and nobody does begins now. */
+  recovered(place: { tenant: string; actor: string }, tree: Tree, published: number | undefined): Promise<void>
+}
+
+export interface Limits {
+  /** Trees kept at hand. */
+  residents: number
+  /** Events that may wait for one actor, and for all actors of a tenant. */
+  perActor: number
+  perTenant: number
+}
+
+export const defaultLimits: Limits = { residents: 10_000, perActor: 256, perTenant: 10_000 }
+
+export interface Host {
+  /**
+   * Resolves once the event is durable. Refuses with `mailbox.full` (nothing was accepted), `conversation.unknown`,
+   * `step.failed` (set aside) or `store.unavailable`; what comes from inside is retried instead of refused.
+   */
+  tell(ask: Ask): Promise<Told>
+  /** Durable events told so far, if the actor is at hand. */
+  position(tenant: string, actor: string): number | undefined
+  counts(): { residents: number; waiting: number }
+  /** Resolves when no mailbox is busy. */
+  idle(): Promise<void>
+  close(): void
+}
+
+/** A step that only tells the sender no. */
+const isRefusal = ({ emits }: Step) => emits.length > 0 && emits.every(({ event }) => isPrivate(event.type))
+
+interface Resident {
+  kind: KindName
+  version: number
+  epoch: number
+  tree: Tree
+}
+
+interface Job {
+  ask: Ask
+  resolve(told: Told): void
+  reject(error: unknown): void
+}
+
+interface Cell {
+  tenant: string
+  actor: string
+  resident: Resident | undefined
+  /** The last durable event that watchers were told. */
+  published: number | undefined
+  /** The last commit's fate is unknown: the next load must look for what it left undone. */
+  suspect: boolean
+  jobs: Job[]
+  busy: boolean
+}
+
+const TRIES = 3
+const FENCES = 8
+
+export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
+  const { clock, log, committer } = needs
+  const steppers = new Map<KindName, Stepper>()
+  const cells = new Map<string, Cell>()
+  const perTenant = new Map<string, number>()
+  let waiting = 0
+  let closed = false
+  let restListeners: (() => void)[] = []
+
+  function stepperFor(kind: KindName): Stepper {
+    const known = steppers.get(kind)
+    if (known) return known
+    const made = createStepper(kinds[kind].machine as unknown as Logic, { isLive: (type) => liveNames.has(type) })
+    steppers.set(kind, made)
+    return made
+  }
+
+  function cellFor(tenant: string, actor: string): Cell {
+    const key = `${tenant}/${actor}`
+    const found = cells.get(key)
+    const cell = found ?? { tenant, actor, resident: undefined, published: undefined, suspect: false, jobs: [], busy: false }
+    if (found) cells.delete(key)
+    cells.set(key, cell) // the youngest stands last
+    if (cells.size > limits.residents) evict()
+    return cell
+  }
+
+  /** Lets the oldest go that is at rest: everything it knew is in the store. */
+  function evict() {
+    for (const [key, cell] of cells) {
+      if (cell.busy || cell.jobs.length > 0 || cell.suspect) continue
+      cells.delete(key)
+      return
+    }
+  }
+
+  function count(tenant: string, by: number) {
+    waiting += by
+    const now = (perTenant.get(tenant) ?? 0) + by
+    if (now > 0) perTenant.set(tenant, now)
+    else perTenant.delete(tenant)
+    if (waiting === 0) for (const hear of restListeners.splice(0)) hear()
+  }
+
+  async function work(cell: Cell) {
+    cell.busy = true
+    for (let job = cell.jobs[0]; job; job = cell.jobs[0]) {
+      try {
+        job.resolve(await perform(cell, job.ask))
+      } catch (error) {
+        job.reject(error)
+      }
+      cell.jobs.shift()
+      count(cell.tenant, -1)
+    }
+    cell.busy = false
+  }
+
+  async function perform(cell: Cell, ask: Ask): Promise<Told> {
+    let failures = 0
+    let fences = 0
+    for (let wait = 50; ; ) {
+      let step: Step | undefined
+      try {
+        const resident = await residentOf(cell)
+        if (!resident && !ask.birth) throw new Refusal('conversation.unknown')
+        const now = clock.now()
+        try {
+          step = stepFor(ask, resident, now)
+        } catch (error) {
+          cell.resident = undefined
+          if (++failures < TRIES) continue
+          await needs.bury(ask, error as Error)
+          throw new Refusal('step.failed')
+        }
+        // Nothing was accepted, so nothing is kept: the sender's key stays free for another try.
+        if (isRefusal(step)) return { duplicate: false, step }
+        const outcome = await committer.commit(row(ask, resident, step, now))
+        if (outcome === 'done') {
+          cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, epoch: resident?.epoch ?? 0, tree: step.tree }
+          cell.published = step.tree.seq
+          needs.committed(cell, step)
+          return { duplicate: false, step }
+        }
+        if (outcome === 'duplicate') return { duplicate: true }
+        cell.resident = undefined
+        if (++fences >= FENCES) throw new Refusal('store.unavailable')
+      } catch (error) {
+        if (error instanceof Refusal) throw error
+        // The store did not answer. What was sent may have happened.
+        cell.resident = undefined
+        cell.suspect = true
+        log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
+        if (!ask.inside || closed) throw new Refusal('store.unavailable')
+        await new Promise<void>((resolve) => clock.after(wait, resolve))
+        wait = Math.min(wait * 2, 2_000)
+      }
+    }
+  }
+
+  const kindOf = ({ birth }: Ask, resident: Resident | undefined) => resident?.kind ?? (birth as Birth).kind
+
+  const stepFor = (ask: Ask, resident: Resident | undefined, now: number) => {
+    const stepper = stepperFor(kindOf(ask, resident))
+    return resident ? stepper.step(resident.tree, ask.envelope, now) : stepper.begin(ask.birth?.input, now, ask.envelope)
+  }
+
+  function row(ask: Ask, resident: Resident | undefined, step: Step, now: number) {
+    const { tenant, actor, dedup, pending, envelope, birth } = ask
+    const kind = kindOf(ask, resident)
+    return rowOf({
+      tenant,
+      actor,
+      kind,
+      version: resident?.version ?? 0,
+      epoch: resident?.epoch ?? 0,
+      machine: kinds[kind].version,
+      dedup: dedup ?? null,
+      pending: pending ?? false,
+      envelope,
+      now,
+      step,
+      birth: resident ? undefined : birth,
+    })
+  }
+
+  async function residentOf(cell: Cell): Promise<Resident | undefined> {
+    if (cell.resident) return cell.resident
+    const stored = await needs.load(cell.tenant, cell.actor)
+    if (stored) {
+      const tree = migrated(stored.kind, stored.machineVersion, stored.tree as Tree)
+      cell.resident = { kind: stored.kind as KindName, version: stored.version, epoch: stored.epoch, tree }
+    }
+    if (cell.suspect) {
+      if (cell.resident) await needs.recovered(cell, cell.resident.tree, cell.published)
+      cell.suspect = false
+    }
+    if (cell.resident) cell.published = cell.resident.tree.seq
+    return cell.resident
+  }
+
+  return {
+    tell(ask) {
+      const cell = cellFor(ask.tenant, ask.actor)
+      // What comes from inside was counted when it was let in: an answer is never turned away.
+      if (!ask.inside && (cell.jobs.length >= limits.perActor || (perTenant.get(ask.tenant) ?? 0) >= limits.perTenant)) {
+        return Promise.reject(new Refusal('mailbox.full'))
+      }
+      return new Promise((resolve, reject) => {
+        cell.jobs.push({ ask, resolve, reject })
+        count(ask.tenant, 1)
+        if (!cell.busy) void work(cell)
+      })
+    },
+    position: (tenant, actor) => cells.get(`${tenant}/${actor}`)?.published,
+    counts: () => ({ residents: cells.size, waiting }),
+    idle: () => (waiting === 0 ? Promise.resolve() : new Promise((resolve) => restListeners.push(resolve))),
+    close() {
+      closed = true
+    },
+  }
+}

@@ -1,0 +1,54 @@
+/** Tells watchers what a committed step emitted, in order, and keeps speech and durable events in one line. */
+import { isPrivate } from '../../machines/event.ts'
+import type { Message } from '../../machines/message.ts'
+import { type Bus, roomOf } from '../cluster/bus.ts'
+import { payloadOf } from './row.ts'
+import type { Speeches } from './speech.ts'
+import type { Emit } from './tree.ts'
+
+export interface Place {
+  tenant: string
+  actor: string
+}
+
+interface Told {
+  turn?: string
+  attempt?: number
+  message?: Message | string
+}
+
+const turnEnds = new Set(['turn.finished', 'turn.failed', 'turn.stopped'])
+
+export function createPublisher({ bus, speeches }: { bus: Bus; speeches: Speeches }) {
+  /** One event, durable or not. Words held back go first: order is never traded for speed. */
+  function tell({ tenant, actor }: Place, name: string, payload: Record<string, unknown>, durable: boolean) {
+    const room = roomOf(tenant, actor)
+    const told = payload as Told
+    if (durable) speeches.flush(tenant, actor)
+    if (name === 'reply.finished') speakRest(room, { tenant, actor }, told)
+    bus.publish({ room, name, payload })
+    if (!told.turn) return
+    if (name === 'reply.finished' || name === 'reply.retracted') speeches.close(tenant, actor, told.turn, false)
+    if (turnEnds.has(name)) speeches.close(tenant, actor, told.turn, true)
+  }
+
+  /** A reply that nobody spoke (Admin asking back) or that was spoken on another node: its text is said before it is finished. */
+  function speakRest(room: string, { tenant, actor }: Place, { turn, attempt, message }: Told) {
+    if (!turn || attempt === undefined || typeof message !== 'object') return
+    const live = speeches.live(tenant, actor)
+    const said = live && live.turn === turn && live.attempt === attempt ? live.text : ''
+    if (said.length >= message.text.length || !message.text.startsWith(said)) return
+    bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset: said.length, text: message.text.slice(said.length) } })
+  }
+
+  return {
+    tell,
+    emits(place: Place, emits: Emit[]) {
+      for (const emit of emits) {
+        if (isPrivate(emit.event.type)) continue
+        const { name, payload } = payloadOf(emit, place.actor)
+        tell(place, name, payload, emit.seq !== undefined)
+      }
+    },
+  }
+}

@@ -1,0 +1,105 @@
+/** Does the work that steps asked for, after their commit. Every piece ends in exactly one envelope, or in an abort that nobody waits for. */
+import type { Filling } from '../../actors/work.ts'
+import type { Log } from '../watch/log.ts'
+import type { Envelope } from './tree.ts'
+
+/** What happens to a piece of work whose node died under it: done again, or told to the machine, which decides. */
+export interface Slot {
+  // A filling's own types stand at its definition; here only names and JSON are known.
+  fill: Filling<never, unknown>
+  whenLost: 'repeat' | 'tell'
+}
+
+export interface Piece {
+  tenant: string
+  actor: string
+  id: string
+  src: string
+  input: unknown
+  attempt: number
+}
+
+export interface Runner {
+  start(piece: Piece): void
+  isRunning(piece: Pick<Piece, 'tenant' | 'actor' | 'id'>): boolean
+  /** Aborts what a step no longer wants; its answer would find nobody. */
+  cancel(piece: Pick<Piece, 'tenant' | 'actor' | 'id'>): void
+  count(): number
+  /** Resolves when nothing runs any more, or after so many milliseconds. */
+  quiet(ms: number): Promise<void>
+  /** Leaves everything where it is: the rows stay claimed, and whoever adopts them goes on. */
+  abandon(): void
+}
+
+/** Thrown instead of a filling's fault when there is nobody to do the work. */
+export class Unfilled extends Error {
+  readonly kind = 'unfilled'
+}
+
+/** Work whose node is gone; whether it was done is unknown. */
+export const lost = { kind: 'lost', message: 'the node that did this is gone' }
+
+interface Needs {
+  slots: Record<string, Slot>
+  log: Log
+  tell(piece: Piece, envelope: Envelope): Promise<void>
+}
+
+export function createRunner({ slots, log, tell }: Needs): Runner {
+  const running = new Map<string, AbortController>()
+  const keyOf = ({ tenant, actor, id }: Pick<Piece, 'tenant' | 'actor' | 'id'>) => `${tenant}/${actor}#${id}`
+  let abandoned = false
+  let listeners: (() => void)[] = []
+
+  async function run(piece: Piece, controller: AbortController) {
+    const { tenant, actor, id, attempt, input, src } = piece
+    const envelope = await result()
+    running.delete(keyOf(piece))
+    if (running.size === 0) for (const hear of listeners.splice(0)) hear()
+    // Nobody waits for what was cancelled, and a node that leaves must not speak for its successor.
+    if (!controller.signal.aborted && !abandoned) await tell(piece, envelope)
+
+    async function result(): Promise<Envelope> {
+      const slot = slots[src]
+      if (!slot) return { call: id, error: new Unfilled(`nobody fills the slot "${src}"`) }
+      if (attempt > 1 && slot.whenLost === 'tell') return { call: id, error: lost }
+      try {
+        return { call: id, output: await slot.fill(input as never, { tenant, actor, id, attempt, signal: controller.signal }) }
+      } catch (error) {
+        if (!controller.signal.aborted) log.warn({ actor, slot: src, err: error }, 'work failed')
+        return { call: id, error }
+      }
+    }
+  }
+
+  return {
+    start(piece) {
+      if (running.has(keyOf(piece)) || abandoned) return
+      const controller = new AbortController()
+      running.set(keyOf(piece), controller)
+      void run(piece, controller).catch((error) => log.error({ err: error, actor: piece.actor, slot: piece.src }, 'the end of a piece of work could not be told'))
+    },
+    isRunning: (piece) => running.has(keyOf(piece)),
+    cancel(piece) {
+      running.get(keyOf(piece))?.abort()
+    },
+    count: () => running.size,
+    quiet: (ms) =>
+      running.size === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            const timer = setTimeout(resolve, ms)
+            listeners = [
+              ...listeners,
+              () => {
+                clearTimeout(timer)
+                resolve()
+              },
+            ]
+          }),
+    abandon() {
+      abandoned = true
+      for (const controller of running.values()) controller.abort()
+    },
+  }
+}

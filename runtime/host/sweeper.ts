@@ -1,0 +1,67 @@
+/** Rings durable timers. The table knows them all; memory knows only when to look next. */
+import type { Due } from '../../sql/timers.ts'
+import type { Log } from '../watch/log.ts'
+import type { Clock } from './clock.ts'
+
+/** Milliseconds between looks, also when nothing is known to be due: another node may have armed something. */
+const LOOK = 1_000
+
+export interface Sweeper {
+  /** A timer was armed for this time. */
+  notice(at: number): void
+  start(): void
+  stop(): void
+}
+
+interface Needs {
+  clock: Clock
+  log: Log
+  due(until: number): Promise<readonly Due[]>
+  ring(timer: Due): Promise<void>
+}
+
+export function createSweeper({ clock, log, due, ring }: Needs): Sweeper {
+  let cancel: (() => void) | undefined
+  let wakeAt = Number.POSITIVE_INFINITY
+  let sweeping = false
+  let stopped = true
+
+  function wake(at: number) {
+    if (stopped || sweeping || at >= wakeAt) return
+    cancel?.()
+    wakeAt = at
+    cancel = clock.after(Math.max(0, at - clock.now()), () => void sweep())
+  }
+
+  async function sweep() {
+    sweeping = true
+    wakeAt = Number.POSITIVE_INFINITY
+    try {
+      const timers = await due(clock.now())
+      await Promise.all(timers.map((timer) => ring(timer)))
+    } catch (error) {
+      log.warn({ err: error }, 'due timers could not be read')
+    }
+    sweeping = false
+    wake(Math.min(soonest, clock.now() + LOOK))
+    soonest = Number.POSITIVE_INFINITY
+  }
+
+  // Armed while a sweep was under way.
+  let soonest = Number.POSITIVE_INFINITY
+
+  return {
+    notice(at) {
+      if (sweeping) soonest = Math.min(soonest, at)
+      else wake(at)
+    },
+    start() {
+      stopped = false
+      wake(clock.now())
+    },
+    stop() {
+      stopped = true
+      cancel?.()
+    },
+  }
+}

@@ -1,0 +1,35 @@
+/** Reads the settings, starts the system, stops on a signal. */
+import { WrongSettings, configOfProcess } from './config.ts'
+import { modelsLine, startSystem } from './system.ts'
+import { createLog } from './watch/log.ts'
+
+const isTerminal = process.stderr.isTTY
+
+try {
+  const config = configOfProcess()
+  const log = createLog({ level: config.logLevel, pretty: (config.logFormat ?? (isTerminal ? 'plain' : 'json')) === 'plain' })
+  const system = await startSystem(config, log)
+  const store = system.db.kind === 'pglite' ? `embedded store in ${config.dataDir} (safe against a killed process, not against a power cut)` : 'PostgreSQL'
+  process.stdout.write(`Nexus is ready: open ${system.url}  ·  models: ${modelsLine(system.models)}  ·  ${store}\n`)
+  if (config.environment === 'development' && !config.apiKey) log.info({}, 'no credential is configured: every request acts as the owner of the tenant demo (development only)')
+  if (Number(process.versions.node.split('.')[0]) < 22) log.warn({}, 'Node 20 is out of support since April 2026; Node 24 is recommended')
+
+  let stopping = false
+  const stop = (signal: string) => {
+    if (stopping) process.exit(1) // asked twice: now
+    stopping = true
+    log.info({ signal }, 'stopping: no new work, running replies may end')
+    system.stop().then(
+      () => process.exit(0),
+      (error) => {
+        log.error({ err: error }, 'could not stop cleanly')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+} catch (error) {
+  process.stderr.write(`${error instanceof WrongSettings || process.env.LOG_LEVEL !== 'debug' ? (error as Error).message : (error as Error).stack}\n`)
+  process.exit(1)
+}

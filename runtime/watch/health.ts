@@ -1,0 +1,39 @@
+/** Whether this node can do its work, part by part. */
+export interface Component {
+  status: 'healthy' | 'degraded' | 'critical' | 'unknown'
+  latency_ms?: number
+  detail?: string
+}
+
+export type Check = () => Promise<Component | undefined>
+
+export interface Health {
+  /** Asks every part, each for at most a second. */
+  ask(): Promise<{ overall: Component['status']; components: Record<string, Component> }>
+}
+
+const PATIENCE = 1_000
+const order = ['healthy', 'unknown', 'degraded', 'critical'] as const
+
+export function createHealth(checks: Record<string, Check>): Health {
+  return {
+    async ask() {
+      const asked = await Promise.all(Object.entries(checks).map(async ([name, check]) => [name, await timed(check)] as const))
+      const components = Object.fromEntries(asked.flatMap(([name, component]) => (component ? [[name, component]] : [])))
+      // An absent optional part is unknown, which is no reason for alarm.
+      const worst = Math.max(0, ...Object.values(components).map(({ status }) => (status === 'unknown' ? 0 : order.indexOf(status))))
+      return { overall: order[worst] as Component['status'], components }
+    },
+  }
+}
+
+async function timed(check: Check): Promise<Component | undefined> {
+  const began = performance.now()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Component>((resolve) => {
+    timer = setTimeout(() => resolve({ status: 'critical', detail: `no answer within ${PATIENCE} ms` }), PATIENCE)
+  })
+  const component = await Promise.race([check().catch((error: Error): Component => ({ status: 'critical', detail: error.message })), late])
+  clearTimeout(timer)
+  return component && { latency_ms: Math.round((performance.now() - began) * 10) / 10, ...component }
+}

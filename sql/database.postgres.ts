@@ -1,0 +1,82 @@
+/** A PostgreSQL server, looked over before anything relies on it. */
+import postgres from 'postgres'
+import { Cable, type Address } from './cable.ts'
+import type { Database, Log, Sql } from './database.ts'
+import { options, withArrays } from './database.options.ts'
+import { withMortalTransactions } from './transaction.ts'
+
+const OLDEST = 15 // the first whose `security_invoker` views and `unique nulls not distinct` we may use
+
+export async function server({ url, max, log }: { url: string; max: number; log: Log }): Promise<Database> {
+  const sql = connect(url, max)
+  try {
+    const version = await reach(sql, url)
+    if (version < OLDEST) throw new Error(`PostgreSQL ${ version } at ${ place(url) } is too old: ${ OLDEST } or newer is needed`)
+    await haveVector(sql, url)
+    log.info({ at: place(url), version }, 'PostgreSQL is reachable')
+  } catch (why) {
+    await sql.end({ timeout: 0 })
+    throw why
+  }
+  return {
+    sql,
+    kind: 'postgres',
+    async tidy() {},
+    close: () => sql.end({ timeout: 2 }),
+  }
+}
+
+export const connect = (url: string, max: number, application = 'nexus'): Sql => withMortalTransactions(withArrays(postgres(url, {
+  ...options,
+  max,
+  connection: { ...options.connection, application_name: application },
+  connect_timeout: 20, // above the cable's own, whose error says more
+  ssl: false, // the cable encrypts
+  // postgres.js takes any duplex stream for a socket; its documentation knows it, its types do not.
+  ...{ socket: (address: Omit<Address, 'tls'>) => new Cable({ ...address, tls: encryption(url) }) } as object,
+})))
+
+/** `sslmode` or `ssl` of the url. As with libpq, only the modes that say `verify` look at the certificate. */
+function encryption(url: string): Address['tls'] {
+  const asked = /[?&]ssl(?:mode)?=([\w-]+)/.exec(url)?.[1] ?? 'disable'
+  if (['disable', 'false', 'allow'].includes(asked)) return undefined
+  return { rejectUnauthorized: asked.startsWith('verify'), optional: asked === 'prefer' }
+}
+
+async function reach(sql: Sql, url: string): Promise<number> {
+  try {
+    const [row] = await sql<{ version: number }[]>`select current_setting('server_version_num')::int / 10000 as version`
+    return row!.version
+  } catch (cause) {
+    throw new Error(`PostgreSQL at ${ place(url) } cannot be used: ${ reason(cause) }`, { cause })
+  }
+}
+
+async function haveVector(sql: Sql, url: string): Promise<void> {
+  if (await hasVector(sql)) return
+  try {
+    await sql`create extension if not exists vector`
+  } catch (cause) {
+    if (await hasVector(sql)) return // another node made it in the same moment
+    throw new Error(`PostgreSQL at ${ place(url) } lacks the extension vector (pgvector) and it cannot be created: ${ reason(cause) }`, { cause })
+  }
+}
+
+const hasVector = async (sql: Sql): Promise<boolean> =>
+  (await sql`select from pg_extension where extname = 'vector'`).length > 0
+
+/** The url without what must not stand in a log. */
+function place(url: string): string {
+  try {
+    const { host, pathname } = new URL(url)
+    return host + pathname
+  } catch {
+    return 'the given url' // several hosts, or a url that only postgres.js can read
+  }
+}
+
+/** An AggregateError, which Node throws for a host with two addresses, has an empty message. */
+function reason(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(reason).join('; ')
+  return cause instanceof Error ? cause.message || cause.name : String(cause)
+}

@@ -1,0 +1,27 @@
+import type { Database } from './database.ts'
+import { readAsTenant } from './tenant.ts'
+
+export interface Adopted {
+  tenant: string
+  actor: string
+  id: string
+  src: string
+  attempt: number
+}
+
+/** Takes over work whose nodes are gone, each row once. */
+export const adoptEffects = ({ sql }: Database, gone: string[], node: string, most = 500) =>
+  sql<Adopted[]>`
+    select tenant_id as tenant, actor, id, src, attempt from adopt_effects(${gone}, ${node}, ${most})
+  `
+
+export async function readEffect(db: Database, tenant: string, actor: string, id: string): Promise<{ addr: string; src: string; input: unknown; attempt: number } | undefined> {
+  const [row] = await readAsTenant(
+    db,
+    tenant,
+    (sql) => sql<{ addr: string; src: string; input: unknown; attempt: number }[]>`
+      select addr, src, input, attempt from effects where actor = ${actor} and id = ${id}
+    `,
+  )
+  return row
+}

@@ -1,0 +1,47 @@
+/** The one statement that moves actors; 004_steps.sql says what it promises. */
+import type { Database } from './database.ts'
+
+export interface StepRow {
+  tenant: string
+  actor: string
+  kind: string
+  shard: number
+  /** The version that the step started from; 0 brings the actor into the world. */
+  version: number
+  epoch: number
+  machine: number
+  tree: unknown
+  /** What came from outside carries the sender's key; a key known already makes the step a duplicate. */
+  dedup: string | null
+  /** The event stands in the inbox already. */
+  pending: boolean
+  envelope: unknown
+  now: number
+  /** The work whose end this step tells. */
+  done: string | null
+  calls: { id: string; addr: string; src: string; input: unknown }[]
+  cancels: string[]
+  timers: { id: string; at: number }[]
+  disarms: string[]
+  emits: { seq: number; name: string; payload: unknown }[]
+  usage: unknown[]
+  orders: unknown[]
+  /** What lists show of a conversation. */
+  about: { owner?: string; channel?: string; bot?: string | null; title?: string | null; seq: number; state?: string; attention?: string; cleared?: number }
+}
+
+/** `fenced`: the actor moved on without us; our copy is stale and nothing of the step happened. */
+export type Outcome = 'done' | 'duplicate' | 'fenced'
+
+/** Commits steps of different actors in one round trip, each fenced for itself. Throws when the store is away: then nothing happened. */
+export async function commitSteps({ sql }: Database, rows: StepRow[], node: string): Promise<Outcome[]> {
+  const outcomes = rows.map((): Outcome => 'fenced')
+  const told = await sql<{ n: number; outcome: Outcome }[]>`
+    select n, outcome from commit_steps(${sql.json(rows.map((row, n) => ({ n, ...row })) as never)}, ${node})
+  `
+  for (const { n, outcome } of told) outcomes[n] = outcome
+  return outcomes
+}
+
+/** Two rows of one batch met a key that another node stored at the same moment: send them one by one. */
+export const isConflict = (error: unknown) => (error as { code?: string })?.code === '23505'

@@ -1,0 +1,74 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createModels } from '../../../actors/models/models.ts'
+import type { ModelSettings } from '../../../actors/models/tiers.ts'
+import { providerDouble, wires } from '../../support/provider.ts'
+import { all, eagerClock, only, quiet, textOf, within } from './samples.ts'
+
+const double = await providerDouble({ answer: ({ wire, model }) => ({ text: `${wire} as ${model}` }) })
+test.after(() => double.close())
+
+const settings: ModelSettings = {
+  anthropicApiKey: 'a-key',
+  anthropicBaseUrl: double.url('anthropic'),
+  openaiApiKey: 'o-key',
+  openaiBaseUrl: double.url('openai'),
+  geminiApiKey: 'g-key',
+  geminiBaseUrl: double.url('gemini'),
+  chatBaseUrl: double.url('chat'),
+  chatApiKey: 'c-key',
+  chatModel: 'llama',
+  ollamaBaseUrl: double.url('ollama'),
+  ceo: 'claude-opus-5-5,gpt-6-astra,gemini-3.1-pro-preview,chat/llama,ollama/qwen3:8b',
+}
+
+const speak = (wish: ModelSettings = {}, clock = eagerClock()) =>
+  within(5_000, all(createModels({ settings: { ...settings, ...wish }, clock }).stream({ tier: 'ceo', system: 's', messages: [{ role: 'user', text: 'hi' }] }, { signal: quiet() })))
+
+/** The eager clock would end every wait at once, also the watchdog's. */
+const patient = () => ({ now: () => performance.now(), after: (ms: number, then: () => void) => { const t = setTimeout(then, Math.min(ms, 2_000)); return () => clearTimeout(t) }, waits: [] })
+
+test('from settings alone the router walks all five services, in order, until one answers', async () => {
+  for (const [i, wire] of wires.entries()) {
+    const order = ['anthropic', 'openai', 'gemini', 'chat', 'ollama'] as const
+    const answering = order[i] ?? wire
+    for (const before of order.slice(0, i)) double.next({ fault: { status: 529 } }, before)
+    const events = await speak({}, patient())
+    assert.match(textOf(events), new RegExp(`^${answering} as `))
+    assert.equal(only(events, 'start').map(({ provider }) => provider), [answering])
+    assert.is(only(events, 'end')[0]?.reason, 'stop')
+  }
+})
+
+test('each service sees its own key, in its own header', async () => {
+  const key = { anthropic: 'authorization', openai: 'authorization', chat: 'authorization', gemini: 'x-goog-api-key' } as const
+  for (const wire of ['anthropic', 'openai', 'chat', 'gemini'] as const) {
+    const seen = double.requests.findLast(request => request.wire === wire)
+    assert.match(seen?.headers[key[wire]] ?? '', `${wire[0]}-key`)
+  }
+})
+
+test('OPENAI_API=chat speaks chat completions to the server behind OPENAI_BASE_URL', async () => {
+  const events = await speak({ ceo: 'gpt-6-astra,', openaiApi: 'chat' }, patient())
+  assert.is(textOf(events), 'chat as gpt-6-astra')
+  assert.is(double.requests.at(-1)?.path, '/openai/v1/chat/completions')
+  assert.is(only(events, 'start')[0]?.provider, 'openai')
+})
+
+test('usage and cost of the real wire come out at the end', async () => {
+  double.next({ usage: { in: 1_000, out: 100, cacheRead: 400 } }, 'openai')
+  const usage = only(await speak({ ceo: 'gpt-6-astra,' }, patient()), 'usage')
+  assert.equal(usage[0]?.usage, { in: 1_000, out: 100, cacheRead: 400 })
+  assert.ok(Math.abs((usage[0]?.cost as number) - (600 * 10 + 400 * 1 + 100 * 50) / 1e6) < 1e-12)
+})
+
+test('a service that never tells its usage is billed by estimate', async () => {
+  for (const [wire, ceo] of [['anthropic', 'claude-opus-5-5,'], ['openai', 'gpt-6-astra,'], ['chat', 'chat/llama,'], ['gemini', 'gemini-3.8-flash,']] as const) {
+    double.next({ text: 'some words that were really said', usage: false }, wire)
+    const [usage] = only(await speak({ ceo }, patient()), 'usage')
+    assert.is(usage?.usage.estimated, true, `${wire}: ${JSON.stringify(usage)}`)
+    assert.ok((usage?.usage.out ?? 0) >= 6, wire)
+  }
+})
+
+test.run()

@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openDatabase } from '../../sql/database.ts'
+import { connect } from '../../sql/database.postgres.ts'
+import { failure as complaint, welcome } from '../../sql/wire.messages.ts'
+import { within } from '../support/within.ts'
+
+const failure = (work: PromiseLike<unknown>) => within(5_000, work.then(() => 'answered', (why: Error) => why.message))
+
+/** A server that does with each connection what the test says. */
+async function serve(answer: (socket: Socket, bytes: Buffer) => void): Promise<{ server: Server; url: string }> {
+  const server = createServer(socket => socket.on('data', bytes => answer(socket, bytes)).on('error', () => {})) // a client that goes away is no news
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { server, url: `postgres://me:secret@127.0.0.1:${ (server.address() as AddressInfo).port }/mine` }
+}
+
+test('a server that is not there is refused with a sentence that has no password', async () => {
+  const { server, url } = await serve(() => {})
+  server.close()
+  const why = await failure(openDatabase({ url }))
+  assert.match(why, /^PostgreSQL at 127\.0\.0\.1:\d+\/mine cannot be used: .*ECONNREFUSED/)
+  assert.not.match(why, /secret/)
+})
+
+test('a server that hangs up says so, again and again, and the process lives', async () => {
+  const { server, url } = await serve(socket => socket.destroy())
+  const sql = connect(url, 1)
+  for (let round = 0; round < 3; round++) assert.match(await failure(sql`select 1`), /closed the connection|ECONNRESET/)
+  await within(2_000, sql.end({ timeout: 1 }))
+  server.close()
+})
+
+test('no padding reaches the server, and the name of the application does', async () => {
+  let heard = ''
+  const { server, url } = await serve((socket, bytes) => {
+    heard ||= bytes.toString('latin1')
+    socket.destroy()
+  })
+  const sql = connect(url, 1)
+  await failure(sql`select 1`)
+  assert.match(heard, /user\0me\0/)
+  assert.match(heard, /application_name\0nexus\0/)
+  assert.not.match(heard, /padding/)
+  assert.is(heard.length, Buffer.from(heard, 'latin1').readInt32BE(0))
+  await sql.end({ timeout: 1 })
+  server.close()
+})
+
+test('a server that does not encrypt is refused when the url demands it', async () => {
+  const { server, url } = await serve(socket => socket.write('N'))
+  const sql = connect(`${ url }?sslmode=require`, 1)
+  assert.match(await failure(sql`select 1`), /does not encrypt/)
+  await sql.end({ timeout: 1 })
+  server.close()
+})
+
+test('the last words of a server are the reason, however they are cut into packets, and are not told twice', async () => {
+  const words = Buffer.from(complaint('57P01', 'terminating connection').toString('latin1').replaceAll('ERROR', 'FATAL'), 'latin1')
+  let count = 0
+  const { server, url } = await serve((socket, bytes) => {
+    if (bytes[0] === 0) return void socket.write(welcome)
+    count++
+    socket.setNoDelay(true)
+    for (let at = 0; at < words.length; at += 7) socket.write(words.subarray(at, at + 7))
+    socket.end()
+  })
+  const sql = connect(url, 1)
+  assert.match(await failure(sql`select 1`), /terminating connection/)
+  assert.match(await failure(sql`select 2`), /terminating connection/)
+  assert.is(count, 2)
+  await sql.end({ timeout: 1 })
+  server.close()
+})
+
+test.run()
