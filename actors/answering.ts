@@ -1,10 +1,11 @@
 /** Fills the `answer` slot: one draft from the model of the given tier, spoken as it comes. */
 import type { Citation, Message } from '../machines/message.ts'
 import type { AnswerAsk, Draft } from '../machines/slot.ts'
-import { asModelMessages, windowOf } from './history.ts'
+import { type HistoryPolicy, asModelMessages, repeated } from './history.ts'
 import type { ModelMessage, Passage } from './models/model.ts'
 import type { Models } from './models/models.ts'
 import { systemPrompt } from './prompt.ts'
+import { proseOf } from './prose.ts'
 import type { Filling, Work } from './work.ts'
 
 /** Words on their way out; they never go through a mailbox. */
@@ -23,6 +24,7 @@ export interface AnswerNeeds {
   history(tenant: string, conversation: string, before: string[]): Promise<Message[]>
   search(tenant: string, text: string): Promise<Passage[]>
   clock(): number
+  policy?: HistoryPolicy | undefined
 }
 
 /** A call that failed, with the kind by which the chart decides. */
@@ -37,7 +39,7 @@ export class ModelFault extends Error {
 
 /** Aborting ends the speech and throws a fault that nobody waits for; a failed call throws a `ModelFault` that says its kind. */
 export const answering =
-  ({ models, speech, announce, history, search, clock }: AnswerNeeds): Filling<AnswerAsk, Draft> =>
+  ({ models, speech, announce, history, search, clock, policy }: AnswerNeeds): Filling<AnswerAsk, Draft> =>
   async (ask, work) => {
     const began = clock()
     const voice = speech(work, ask.turn, ask.attempt)
@@ -45,19 +47,26 @@ export const answering =
     try {
       const [past, passages] = await Promise.all([history(work.tenant, work.actor, ask.messages), search(work.tenant, ask.text)])
       const cited: Citation[] = []
+      const spoken = voice.text()
+      let begun = false
+      let ended = false
       const events = models.stream(
         {
           tier: ask.tier,
           system: systemPrompt({ tier: ask.tier, passages, brief: ask.brief, feedback: ask.feedback }),
-          messages: conversationOf(ask, past, models.count),
+          messages: conversationOf(ask, repeated(past, ask.brief, models.count, policy), spoken),
           passages,
           cacheKey: `${work.tenant}:${ask.tier}`,
         },
         { signal: work.signal },
       )
       for await (const event of events) {
-        if (event.t === 'text') voice.say(event.d)
-        else if (event.t === 'start') {
+        if (event.t === 'text') {
+          // A tool came between these words and those before.
+          if (spoken && !begun && event.d) voice.say('\n\n')
+          begun ||= event.d !== ''
+          voice.say(event.d)
+        } else if (event.t === 'start') {
           Object.assign(draft, { provider: event.provider, model: event.model })
           voice.note({ model: event.model })
           announce(work, { turn: ask.turn, agent: ask.tier, status: 'writing', model: event.model })
@@ -67,10 +76,14 @@ export const answering =
           Object.assign(draft, { usage: event.usage, cost: event.cost })
           voice.note({ usage: event.usage, cost: event.cost })
         } else if (event.t === 'fail') throw new ModelFault(event.kind, event.message)
-        else if (event.t === 'end') draft.reason = event.reason === 'pause' ? 'stop' : event.reason
+        else if (event.t === 'end') {
+          ended = true
+          draft.reason = event.reason === 'pause' ? 'stop' : event.reason
+        }
       }
+      if (!ended) throw new ModelFault('truncated', 'the stream ended without its terminal marker')
       draft.text = voice.text()
-      draft.citations = cited.length > 0 ? cited : quotedIn(draft.text, passages)
+      draft.citations = citationsOf(draft.text, passages, cited)
       draft.ms = clock() - began
       return draft
     } finally {
@@ -78,15 +91,21 @@ export const answering =
     }
   }
 
-/** With Admin's brief only the last exchange is repeated word for word; without it, what fits the window. */
-function conversationOf({ text, brief, rounds }: AnswerAsk, past: Message[], count: (text: string) => number): ModelMessage[] {
-  const before = brief ? past.slice(-2) : windowOf(past, count)
+/** The person's own message is never shortened; the gateway limits it. */
+function conversationOf({ text, rounds }: AnswerAsk, before: Message[], spoken: string): ModelMessage[] {
   const told = asModelMessages([...before, { role: 'user', text }])
-  if (told[0]?.role === 'assistant') told.shift()
-  for (const { calls, results } of rounds) told.push({ role: 'assistant', text: '', toolCalls: calls }, { role: 'tool', results })
+  for (const [at, { calls, results }] of rounds.entries()) {
+    told.push({ role: 'assistant', text: at === rounds.length - 1 ? spoken : '', toolCalls: calls }, { role: 'tool', results })
+  }
   return told
 }
 
-/** The passages that an answer names by their number. */
-const quotedIn = (text: string, passages: Passage[]): Citation[] =>
-  passages.flatMap(({ text: _, ...citation }, at) => (text.includes(`[${at + 1}]`) ? [citation] : []))
+/** In the order of their numbers, because readers find [2] as the second: so up to the last one named, all are kept. */
+function citationsOf(text: string, passages: Passage[], cited: Citation[]): Citation[] {
+  const distinct = cited.filter(({ id }, at) => cited.findIndex((other) => other.id === id) === at)
+  // Who hands passages back as citations has numbered them anew.
+  if (distinct.some(({ id }) => passages.some((passage) => passage.id === id))) return distinct
+  const marks = Array.from(proseOf(text).matchAll(/\[(\d{1,2})\]/g), ([, mark]) => Number(mark))
+  const last = Math.max(0, ...marks.filter((mark) => mark <= passages.length))
+  return [...passages.slice(0, last).map(({ text: _, ...citation }) => citation), ...distinct]
+}

@@ -7,7 +7,7 @@ import { chunksOf } from './chunk.ts'
 import type { Passage } from './models/model.ts'
 
 export interface Knowledge {
-  /** The passages that fit best, the best first; none when nothing shares a word with the question. */
+  /** The passages that fit best, the best first; none when what they share with the question is next to nothing. */
   search(tenant: string, question: string, most?: number): Promise<Passage[]>
   /** Takes a Markdown document in, in place of its former self. */
   add(tenant: string, document: { kb: string; externalId: string; title: string; content: string }): Promise<boolean>
@@ -24,7 +24,7 @@ export function createKnowledge(db: Database, clock: () => number): Knowledge {
     const before = known.get(tenant)
     if (before && clock() - before.asked < FRESH) return before.index
     const mark = await knowledgeMark(db, tenant)
-    const index = before?.mark === mark ? before.index : createIndex((await readChunks(db, tenant, CHUNKS)).map((chunk) => ({ item: chunk, text: `${chunk.title}\n${chunk.content}` })))
+    const index = before?.mark === mark ? before.index : createIndex((await readChunks(db, tenant, CHUNKS)).map((chunk) => ({ item: chunk, text: `${headingsOf(chunk.title)}\n${chunk.content}` })))
     known.set(tenant, { mark, asked: clock(), index })
     return index
   }
@@ -35,9 +35,15 @@ export function createKnowledge(db: Database, clock: () => number): Knowledge {
       return found.map(({ item: { id, title, content }, score }) => ({ id, title, text: content, quote: content.slice(0, 280), score }))
     },
     async add(tenant, { kb, externalId, title, content }) {
-      known.delete(tenant)
-      const checksum = createHash('sha256').update(content).digest('hex')
-      return keepDocument(db, tenant, { kb, externalId, title, content, checksum, chunks: chunksOf(title, content) })
+      const chunks = chunksOf(title, content)
+      // With the pieces, so that another title or a better knife counts as a change.
+      const checksum = createHash('sha256').update(JSON.stringify([content, chunks])).digest('hex')
+      const isNew = await keepDocument(db, tenant, { kb, externalId, title, content, checksum, chunks })
+      if (isNew) known.delete(tenant)
+      return isNew
     },
   }
 }
+
+/** Every piece of a document bears its name; only the one before the first heading is about it. */
+const headingsOf = (title: string) => title.split(' › ').slice(1).join(' ') || title

@@ -1,5 +1,6 @@
 /** What every employee is told, from the immovable to the particular. */
 import type { Tier } from '../machines/ladder.ts'
+import { inert } from './inert.ts'
 import type { Passage } from './models/model.ts'
 
 /** Nobody may change these, whatever a tenant or a document says. */
@@ -15,6 +16,12 @@ const duties: Record<Tier, string> = {
   ceo: 'You take the hard questions: think them through, and give a well-founded answer.',
 }
 
+/** Sentences that nobody else would write; in an answer they are a leak. */
+export const ownSentences = [guardrails, ...Object.values(duties)]
+  .join('\n')
+  .split(/\n|(?<=[.])\s/)
+  .filter((sentence) => sentence.length >= 45)
+
 interface Material {
   tier: Tier
   passages: Passage[]
@@ -28,9 +35,9 @@ export const systemPrompt = ({ tier, passages, brief, feedback }: Material): str
     guardrails,
     duties[tier],
     passages.length > 0 &&
-      `Use this knowledge where it helps, and mark what you take from it with its number, like [1].\n<knowledge>\n${passages.map(({ title, text }, at) => `[${at + 1}] ${title}\n${text}`).join('\n\n')}\n</knowledge>`,
-    brief && `What was said before, in short:\n<summary>\n${brief}\n</summary>`,
-    feedback && `An earlier draft was not good enough. Do better on this:\n<feedback>\n${feedback}\n</feedback>`,
+      `Use this knowledge where it helps, and mark what you take from it with its number, like [1].\n<knowledge>\n${passages.map(({ title, text }, at) => `[${at + 1}] ${inert(title)}\n${inert(text)}`).join('\n\n')}\n</knowledge>`,
+    brief && `What was said before, in short:\n<summary>\n${inert(brief)}\n</summary>`,
+    feedback && `An earlier draft was not good enough. Do better on this:\n<feedback>\n${inert(feedback)}\n</feedback>`,
   ]
     .filter(Boolean)
     .join('\n\n')

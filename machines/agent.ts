@@ -3,21 +3,28 @@ import { assign, emit, setup } from 'xstate'
 import { entries } from './entry.ts'
 import type { Emitted } from './event.ts'
 import type { Tier } from './ladder.ts'
+import type { Cost, Usage } from './message.ts'
 import { type AnswerAsk, type ConsultAsk, type Draft, type ToolRound, slot } from './slot.ts'
+import { addCost, addUsage, nothing } from './spend.ts'
 
 /** Tool rounds of one draft; the sixth answer must do without. */
 const ROUNDS = 5
 
 export type AgentInput = Omit<AnswerAsk, 'rounds'>
 
-export type AgentOutput =
-  | { outcome: 'answered'; draft: Draft }
-  /** The draft exists and its author does not stand by it. */
-  | { outcome: 'poor'; draft: Draft; why: string }
-  /** There is no draft. `lost`: whoever ran the work is gone, which says nothing about the model. */
-  | { outcome: 'fault'; why: string; kind: string }
+/** What all calls of the draft cost together, those before a failure included. */
+type Spent = { usage: Usage; cost: Cost }
 
-interface Context extends AgentInput {
+export type AgentOutput = Spent &
+  (
+    | { outcome: 'answered'; draft: Draft }
+    /** The draft exists and its author does not stand by it. */
+    | { outcome: 'poor'; draft: Draft; why: string }
+    /** There is no draft. `lost`: whoever ran the work is gone, which says nothing about the model. */
+    | { outcome: 'fault'; why: string; kind: string }
+  )
+
+interface Context extends AgentInput, Spent {
   rounds: ToolRound[]
   draft: Draft | null
   fault: { kind: string; why: string } | null
@@ -29,7 +36,7 @@ const faultOf = (error: unknown): { kind: string; why: string } => {
 }
 
 /** A trivially short draft is no answer, unless the question was as short as a greeting. */
-const isThin = ({ text, draft }: Context) => {
+const isThin = ({ text, draft }: Pick<Context, 'text' | 'draft'>) => {
   const said = (draft?.text ?? '').trim()
   return said.length === 0 || (said.length < 2 && text.trim().length > 40)
 }
@@ -53,13 +60,14 @@ export const agent = setup({
   },
 }).createMachine({
   id: 'agent',
-  context: ({ input }) => ({ ...input, rounds: [], draft: null, fault: null }),
+  context: ({ input }) => ({ ...input, rounds: [], draft: null, fault: null, usage: nothing, cost: 0 }),
   initial: 'writing',
-  output: ({ context: { draft, fault, text, rounds, ...rest } }): AgentOutput => {
-    if (fault || !draft) return { outcome: 'fault', ...(fault ?? { kind: 'fault', why: 'there is no draft' }) }
-    if (draft.reason === 'refusal' || draft.reason === 'filter') return { outcome: 'poor', draft, why: `the model declined (${draft.reason})` }
-    if (isThin({ draft, fault, text, rounds, ...rest })) return { outcome: 'poor', draft, why: 'the answer is too short' }
-    return { outcome: 'answered', draft }
+  output: ({ context: { draft, fault, text, usage, cost } }): AgentOutput => {
+    const spent = { usage, cost }
+    if (fault || !draft) return { outcome: 'fault', ...(fault ?? { kind: 'fault', why: 'there is no draft' }), ...spent }
+    if (draft.reason === 'refusal' || draft.reason === 'filter') return { outcome: 'poor', draft, why: `the model declined (${draft.reason})`, ...spent }
+    if (isThin({ draft, text })) return { outcome: 'poor', draft, why: 'the answer is too short', ...spent }
+    return { outcome: 'answered', draft, ...spent }
   },
   states: {
     writing: {
@@ -67,11 +75,11 @@ export const agent = setup({
       invoke: {
         src: 'answer',
         id: 'answer',
-        input: ({ context: { draft: _, fault: __, ...ask } }) => ask,
+        input: ({ context: { draft: _, fault: __, usage: ___, cost: ____, ...ask } }) => ask,
         onDone: {
           target: 'reviewing',
           actions: [
-            assign({ draft: ({ event }) => event.output }),
+            assign(({ context, event: { output } }) => ({ draft: output, usage: addUsage(context.usage, output.usage), cost: addCost(context.cost, output.cost) })),
             { type: 'recordUsage', params: ({ context, event }) => usageOf(context.turn, context.tier, event.output) },
           ],
         },

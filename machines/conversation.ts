@@ -87,6 +87,8 @@ export const conversation = setup({
     rejects: ({ context }) => context.policy.whileBusy === 'reject',
     merges: ({ context }) => context.policy.whileBusy === 'merge',
     interrupts: ({ context }) => context.policy.whileBusy === 'interrupt',
+    /** A claim does not make a spent budget whole. */
+    isOver: ({ context }) => context.policy.budget !== null && context.spent > 0 && context.spent >= context.policy.budget,
     asksBoard: (_, { end }: TurnOutput) => end === 'board',
     isSpent: ({ context }, { cost }: Pick<TurnOutput, 'cost'>) =>
       context.policy.budget !== null && context.spent + (cost === 'unknown' ? 0 : cost) >= context.policy.budget,
@@ -183,10 +185,16 @@ export const conversation = setup({
               },
             },
             /** The turn saves what was said; a person takes what comes meanwhile. */
-            yielding: { on: { 'message.received': { actions: 'accept' } } },
+            yielding: {
+              on: {
+                'message.received': { actions: 'accept' },
+                'operator.said': { actions: 'speakAsOperator' },
+                'operator.released': { target: 'stopping', actions: 'forgetClaimant' },
+              },
+            },
           },
         },
-        rested: { always: [{ guard: 'hasWaiting', target: 'answering' }, { target: 'idle' }] },
+        rested: { always: [{ guard: 'isOver', target: 'exhausted' }, { guard: 'hasWaiting', target: 'answering' }, { target: 'idle' }] },
         /** No answer was good enough: the Board (a person) has been asked. The next message is tried again all the same. */
         asked: {
           entry: 'tellAsked',

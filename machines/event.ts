@@ -14,7 +14,6 @@ export type TurnCode =
 /** Everything with a `seq`: kept for ever, numbered without gaps per conversation. The host adds `conversation` and `seq`. */
 export interface DurableEvents {
   'message.accepted': { message: Omit<Message, 'seq'> }
-  'message.amended': { id: string; text: string }
   'history.cleared': { at: number }
   'turn.started': { turn: string; messages: string[] }
   'turn.classified': { turn: string; difficulty: string; intent: string; tier: string; saved?: number }

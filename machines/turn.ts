@@ -2,11 +2,11 @@
  * One turn: from a burst of messages to one answer. Admin sorts, an employee writes, QA checks; a failed check climbs the
  * ladder, at last to a person. Whatever ends it early (stop, interruption, a claim) first saves what was already said.
  */
-import { type DoneActorEvent, assign, emit, setup } from 'xstate'
+import { type DoneActorEvent, assign, emit, enqueueActions, setup } from 'xstate'
 import { type AgentOutput, agent } from './agent.ts'
 import { type OrderEntry, type UsageEntry, entries } from './entry.ts'
 import type { Emitted, TurnCode } from './event.ts'
-import { type Tier, above, tierFor } from './ladder.ts'
+import { type Agent, type Tier, above, tierFor } from './ladder.ts'
 import type { Cost, Usage } from './message.ts'
 import type { Policy } from './policy.ts'
 import { type Classification, type ClassifyAsk, type Draft, type Salvage, type SalvageAsk, type ValidateAsk, type Verdict, slot } from './slot.ts'
@@ -50,6 +50,9 @@ interface Context extends TurnInput {
   usage: Usage
   cost: Cost
 }
+
+/** What a call cost, as far as it told. */
+type Spent = { usage?: Usage; cost?: Cost }
 
 /** Nodes may die under a turn this often before it is treated as a failure of its own. */
 const LOSSES = 5
@@ -97,11 +100,8 @@ export const turn = setup({
   },
   actions: {
     ...entries,
-    addDraft: assign(({ context }, draft: Draft) => ({
-      draft,
-      usage: addUsage(context.usage, draft.usage),
-      cost: addCost(context.cost, draft.cost),
-    })),
+    takeDraft: assign((_, { draft }: { draft: Draft }) => ({ draft })),
+    addSpent: assign(({ context }, { usage, cost }: Spent) => ({ usage: addUsage(context.usage, usage), cost: addCost(context.cost, cost) })),
     noteWhy: assign((_, { why }: { why: string }) => ({ why })),
     tellAdmin: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'admin', status: 'sorting' })),
     tellChecking: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'qa', status: 'checking' })),
@@ -130,13 +130,13 @@ export const turn = setup({
       }
     }),
     /** What was said before the cut stays, marked as a part. */
-    deliverPart: emit(({ context, event }, part: Salvage) => ({
+    deliverPart: emit(({ context, event }, part: Pick<Salvage, 'text' | 'model'>) => ({
       type: 'reply.finished',
       turn: context.turn,
       attempt: context.attempt,
       message: { id: replyId(context), role: 'assistant', text: part.text, turn: context.turn, agent: context.tier, at: timeOf(event) },
-      usage: addUsage(context.usage, part.usage),
-      cost: addCost(context.cost, part.cost),
+      usage: context.usage,
+      cost: context.cost,
       ...(part.model && { model: part.model }),
       partial: true,
     })),
@@ -210,7 +210,7 @@ export const turn = setup({
           {
             guard: { type: 'isUnclear', params: ({ event }) => event.output },
             target: 'askedBack',
-            actions: [assign({ classification: ({ event }) => event.output }), { type: 'recordUsage', params: ({ context, event }) => sortingUsage(context, event.output) }],
+            actions: [assign({ classification: ({ event }) => event.output }), { type: 'addSpent', params: ({ event }) => event.output }, { type: 'recordUsage', params: ({ context, event }) => sortingUsage(context, event.output) }],
           },
           {
             target: 'answering',
@@ -223,12 +223,8 @@ export const turn = setup({
                 tier: tierOf(output),
                 ...(output.saved !== undefined && { saved: output.saved }),
               })),
-              assign(({ context, event: { output } }) => ({
-                classification: output,
-                tier: tierOf(output),
-                usage: addUsage(context.usage, output.usage),
-                cost: addCost(context.cost, output.cost),
-              })),
+              assign(({ event: { output } }) => ({ classification: output, tier: tierOf(output) })),
+              { type: 'addSpent', params: ({ event }) => event.output },
               { type: 'recordUsage', params: ({ context, event }) => sortingUsage(context, event.output) },
             ],
           },
@@ -237,7 +233,8 @@ export const turn = setup({
         onError: { target: 'answering', actions: assign({ classification: unsorted }) },
       },
       on: {
-        'turn.cut': { target: 'cutting', actions: 'cut' },
+        // Nothing is being said: words of an attempt that a wider turn withdrew must not come back.
+        'turn.cut': { target: 'stopped', actions: 'cut' },
         'turn.widened': { target: 'classifying', reenter: true, actions: 'widen' },
       },
       after: { briefly: { target: 'answering', actions: assign({ classification: unsorted }) } },
@@ -266,20 +263,31 @@ export const turn = setup({
           {
             guard: { type: 'isAnswered', params: ({ event }) => event.output },
             target: 'validating',
-            actions: { type: 'addDraft', params: ({ event }) => draftOf(event.output) },
+            actions: [{ type: 'takeDraft', params: ({ event }) => ({ draft: draftOf(event.output) }) }, { type: 'addSpent', params: ({ event }) => event.output }],
           },
           {
             guard: { type: 'wasLost', params: ({ event }) => event.output },
             target: 'answering',
             reenter: true,
-            actions: [{ type: 'retract', params: { reason: 'node.lost' } }, assign({ losses: ({ context }) => context.losses + 1 })],
+            actions: [
+              { type: 'retract', params: { reason: 'node.lost' } },
+              assign({ losses: ({ context }) => context.losses + 1 }),
+              { type: 'addSpent', params: ({ event }) => event.output },
+            ],
           },
           {
             guard: { type: 'isPoor', params: ({ event }) => event.output },
             target: 'climbing',
-            actions: [{ type: 'addDraft', params: ({ event }) => draftOf(event.output) }, { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) }],
+            actions: [
+              { type: 'takeDraft', params: ({ event }) => ({ draft: draftOf(event.output) }) },
+              { type: 'addSpent', params: ({ event }) => event.output },
+              { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) },
+            ],
           },
-          { target: 'climbing', actions: { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) } },
+          {
+            target: 'climbing',
+            actions: [{ type: 'addSpent', params: ({ event }) => event.output }, { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) }],
+          },
         ],
         // The agent's own chart broke: the same as a failed draft.
         onError: { target: 'climbing', actions: { type: 'noteWhy', params: { why: 'the agent failed' } } },
@@ -307,8 +315,26 @@ export const turn = setup({
           }
         },
         onDone: [
-          { guard: { type: 'passes', params: ({ event }) => event.output }, target: 'delivered' },
-          { target: 'climbing', actions: { type: 'noteWhy', params: ({ event }) => ({ why: event.output.why ?? 'the check failed' }) } },
+          {
+            guard: { type: 'passes', params: ({ event }) => event.output },
+            target: 'delivered',
+            actions: [
+              { type: 'addSpent', params: ({ event }) => event.output },
+              enqueueActions(({ context, event, enqueue }) => {
+                for (const params of checkUsage(context, event.output)) enqueue({ type: 'recordUsage', params })
+              }),
+            ],
+          },
+          {
+            target: 'climbing',
+            actions: [
+              { type: 'addSpent', params: ({ event }) => event.output },
+              enqueueActions(({ context, event, enqueue }) => {
+                for (const params of checkUsage(context, event.output)) enqueue({ type: 'recordUsage', params })
+              }),
+              { type: 'noteWhy', params: ({ event }) => ({ why: event.output.why ?? 'the check failed' }) },
+            ],
+          },
         ],
         // QA is absent, the answer is not: it is delivered unchecked rather than withheld.
         onError: 'delivered',
@@ -341,8 +367,26 @@ export const turn = setup({
         id: 'salvage',
         input: ({ context }) => ({ turn: context.turn, attempt: context.attempt }),
         onDone: [
-          { guard: { type: 'hasSpoken', params: ({ event }) => event.output }, target: 'stopped', actions: { type: 'deliverPart', params: ({ event }) => event.output } },
-          { target: 'stopped' },
+          {
+            guard: { type: 'hasSpoken', params: ({ event }) => event.output },
+            target: 'stopped',
+            actions: [
+              { type: 'addSpent', params: ({ context, event }) => cutPrice(context, event.output) },
+              enqueueActions(({ context, event, enqueue }) => {
+                for (const params of cutUsage(context, event.output)) enqueue({ type: 'recordUsage', params })
+              }),
+              { type: 'deliverPart', params: ({ event }) => event.output },
+            ],
+          },
+          {
+            target: 'stopped',
+            actions: [
+              { type: 'addSpent', params: ({ context, event }) => cutPrice(context, event.output) },
+              enqueueActions(({ context, event, enqueue }) => {
+                for (const params of cutUsage(context, event.output)) enqueue({ type: 'recordUsage', params })
+              }),
+            ],
+          },
         ],
         // What was said is in the log still; the turn ends without a message rather than never.
         onError: { target: 'stopped', actions: { type: 'retract', params: { reason: 'salvage.failed' } } },
@@ -371,6 +415,16 @@ export const turn = setup({
   },
   output: ({ context }): TurnOutput => ({ turn: context.turn, end: context.end, cost: context.cost, ...(context.cut && { code: context.cut }) }),
 })
+
+/** A cut during the check comes after the draft was counted. */
+const cutPrice = ({ draft }: Context, { usage, cost }: Salvage): Spent => (draft ? {} : { ...(usage && { usage }), ...(cost !== undefined && { cost }) })
+
+const cutUsage = (context: Context, part: Salvage) => billOf(context, context.tier, { ...cutPrice(context, part), ...(part.model && { model: part.model }) })
+const checkUsage = (context: Context, verdict: Verdict) => billOf(context, 'qa', verdict)
+
+/** A row for a call that told its price and that nobody else counts. */
+const billOf = ({ turn: id }: Context, agent: Agent, { usage, cost, model = 'unknown' }: Spent & { model?: string }): UsageEntry[] =>
+  usage ? [{ turn: id, agent, provider: 'model', model, usage, cost: cost ?? 'unknown', ms: 0, ok: true }] : []
 
 const draftOf = (output: AgentOutput) => (output as Extract<AgentOutput, { draft: Draft }>).draft
 const whyOf = (output: AgentOutput) => (output.outcome === 'answered' ? '' : output.why)

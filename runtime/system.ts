@@ -57,15 +57,14 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   const db = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir, log })
   await migrate(db)
   await keepTenant(db, demo)
-  const held = await db.sql.reserve()
-  if (!(await enterNode(db, held as never, node))) throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+  const presence = await openPresence(config, db, node)
 
   const bus = memoryBus({ log })
   const metrics = createMetrics()
   const knowledge = createKnowledge(db, Date.now)
   await knowledge.add(demo.id, { kb: 'demo', externalId: 'README.md', title: 'Nexus', content: await readFile(here('../README.md'), 'utf8') })
 
-  const engine = createEngine({ db, bus, log, node, slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }) })
+  const engine = createEngine({ db, bus, log, node, observe: metrics.step, slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }) })
   let draining = false
   const isDraining = () => draining
   const authenticate = createAuthenticator({ db, environment: config.environment, apiKey: config.apiKey, jwtSecret: config.jwtSecret })
@@ -123,17 +122,25 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
       await app.close()
       await bus.close()
       await redis?.close()
-      held.release()
+      await presence?.close()
       await db.close()
     },
   }
+}
+
+/** A connection of its own, whose lock tells the neighbours that we live. The embedded store has no neighbours. */
+async function openPresence(config: Config, db: Database, node: string): Promise<Database | undefined> {
+  const presence = config.databaseUrl ? await openDatabase({ url: config.databaseUrl, max: 1 }) : undefined
+  if (await enterNode(db, presence ?? db, node)) return presence
+  await presence?.close()
+  throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
 }
 
 /** Whoever fills a slot, by the slot's name. To add one: the slot in its chart, the filling in actors/, one line here. */
 function slotsOf({ db, bus, models, knowledge, speeches }: { db: Database; bus: Bus; models: Models; knowledge: Knowledge; speeches: Speeches }): Record<string, Slot> {
   const history = (tenant: string, conversation: string, before: string[]) => readHistory(db, tenant, conversation, before, HISTORY)
   return {
-    classify: { fill: classifying(), whenLost: 'repeat' },
+    classify: { fill: classifying({ models, history }), whenLost: 'repeat' },
     answer: {
       fill: answering({
         models,

@@ -130,11 +130,6 @@ returns table (tenant_id uuid, actor text, id text) language sql stable security
   select t.tenant_id, t.actor, t.id from timers t where t.fire_at <= until order by t.fire_at limit most
 $$;
 
-create function next_timer()
-returns timestamptz language sql stable security definer set search_path from current as $$
-  select min(fire_at) from timers
-$$;
-
 -- Takes over the work of nodes that are gone. Each row is handed out to one caller.
 create function adopt_effects(gone text[], by_node text, most int)
 returns table (tenant_id uuid, actor text, id text, src text, attempt int)
@@ -180,7 +175,7 @@ declare
   f regprocedure;
 begin
   foreach f in array array[
-    'commit_steps(jsonb, text)', 'due_timers(timestamptz, int)', 'next_timer()', 'adopt_effects(text[], text, int)',
+    'commit_steps(jsonb, text)', 'due_timers(timestamptz, int)', 'adopt_effects(text[], text, int)',
     'waiting_envelopes(int)', 'machine_versions()', 'work_left()', 'keep_chunks(jsonb)', 'find_api_key(text)',
     'is_taken_elsewhere(uuid, text)'
   ]::regprocedure[] loop

@@ -9,18 +9,27 @@ export interface Adopted {
   attempt: number
 }
 
+export interface StoredEffect {
+  addr: string
+  src: string
+  input: unknown
+  attempt: number
+  /** Who does it. */
+  node: string
+}
+
 /** Takes over work whose nodes are gone, each row once. */
 export const adoptEffects = ({ sql }: Database, gone: string[], node: string, most = 500) =>
   sql<Adopted[]>`
     select tenant_id as tenant, actor, id, src, attempt from adopt_effects(${gone}, ${node}, ${most})
   `
 
-export async function readEffect(db: Database, tenant: string, actor: string, id: string): Promise<{ addr: string; src: string; input: unknown; attempt: number } | undefined> {
+export async function readEffect(db: Database, tenant: string, actor: string, id: string): Promise<StoredEffect | undefined> {
   const [row] = await readAsTenant(
     db,
     tenant,
-    (sql) => sql<{ addr: string; src: string; input: unknown; attempt: number }[]>`
-      select addr, src, input, attempt from effects where actor = ${actor} and id = ${id}
+    (sql) => sql<StoredEffect[]>`
+      select addr, src, input, attempt, claim_node as node from effects where actor = ${actor} and id = ${id}
     `,
   )
   return row

@@ -1,5 +1,5 @@
 /** Which nodes live. A living node holds an advisory lock on a connection of its own; the kernel lets it go with the process. */
-import type { Database, Sql } from './database.ts'
+import type { Database } from './database.ts'
 
 /** A number that stands for the node's name among advisory locks: FNV-1a, 52 bits so that it stays a safe integer. */
 export function lockKey(name: string): number {
@@ -8,10 +8,10 @@ export function lockKey(name: string): number {
   return Number(hash >> 12n)
 }
 
-/** Enters the node and returns whether nobody else lives under its name. `held` is a reserved connection: the lock lives as long as it does. */
-export async function enterNode({ sql }: Pick<Database, 'sql'>, held: Sql, node: string): Promise<boolean> {
+/** Enters the node and returns whether nobody else lives under its name. `presence` has one connection: the lock lives as long as it does. */
+export async function enterNode({ sql }: Pick<Database, 'sql'>, presence: Pick<Database, 'sql'>, node: string): Promise<boolean> {
   const key = lockKey(node)
-  const [row] = await held<{ got: boolean }[]>`select pg_try_advisory_lock(${key}) as got`
+  const [row] = await presence.sql<{ got: boolean }[]>`select pg_try_advisory_lock(${key}) as got`
   if (!row?.got) return false
   await sql`
     insert into nodes (node, lock_key) values (${node}, ${key})

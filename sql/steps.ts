@@ -45,3 +45,6 @@ export async function commitSteps({ sql }: Database, rows: StepRow[], node: stri
 
 /** Two rows of one batch met a key that another node stored at the same moment: send them one by one. */
 export const isConflict = (error: unknown) => (error as { code?: string })?.code === '23505'
+
+/** The store answered, and cannot hold what the steps say (a NUL, a number too large, a key taken): nothing of the statement happened. */
+export const isUnstorable = (error: unknown) => /^(2[123]|54)/.test((error as { code?: string })?.code ?? '')

@@ -10,9 +10,3 @@ export const dueTimers = ({ sql }: Database, until: number, most = 500) =>
   sql<Due[]>`
     select tenant_id as tenant, actor, id from due_timers(to_timestamp(${until / 1000}), ${most})
   `
-
-/** When the next timer comes due, in milliseconds since 1970. */
-export async function nextTimer({ sql }: Database): Promise<number | undefined> {
-  const [row] = await sql<{ at: number | null }[]>`select (extract(epoch from next_timer()) * 1000)::float8 as at`
-  return row?.at ?? undefined
-}

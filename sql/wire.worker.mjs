@@ -13,10 +13,12 @@ const settings = {
   postgresqlconf: ['shared_buffers=16MB', 'max_wal_size=64MB'],
 }
 
-const { folder, fresh, archive } = workerData
+const { folder, fresh } = workerData
 
 async function open() {
   if (!fresh) return PGlite.create({ ...settings, dataDir: folder })
+  const { archive } = workerData
+  delete workerData.archive // 40 MB that nobody needs again
   return await unpack(archive) ?? make()
 }
 

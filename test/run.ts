@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const LIMIT = Number(process.env.TEST_LIMIT ?? 120) // seconds for one file
@@ -13,6 +13,7 @@ interface Outcome {
   file: string
   passed: number
   failed: number
+  skipped: number
   seconds: number
   /** Why the file counts as failed although no test of it does. */
   trouble?: string
@@ -65,21 +66,23 @@ async function run(file: string): Promise<Outcome> {
   return { file, ...judge(output, end, late), seconds: (performance.now() - began) / 1000, output }
 }
 
-/** uvu closes with `Total`, `Passed` and `Skipped`; a file that never got there did not test anything. */
-function judge(output: string, end: string | number | null, late: boolean): Pick<Outcome, 'passed' | 'failed' | 'trouble'> {
+/** uvu closes with `Total`, `Passed` and `Skipped`, of which the first leaves the last out. A file that never got there
+ *  did not test anything; one that skipped everything says so. */
+function judge(output: string, end: string | number | null, late: boolean): Pick<Outcome, 'passed' | 'failed' | 'skipped' | 'trouble'> {
   const count = (word: string) => Number([...output.matchAll(new RegExp(`^\\s*${ word }:\\s+(\\d+)\\s*$`, 'gm'))].at(-1)?.[1] ?? Number.NaN)
-  const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped') || 0]
-  if (late) return { passed: passed || 0, failed: 1, trouble: `still running after ${ LIMIT } s` }
-  if (Number.isNaN(total) || Number.isNaN(passed)) return { passed: 0, failed: 1, trouble: `ended with ${ end } before its tests did` }
-  if (total === 0) return { passed: 0, failed: 1, trouble: 'has no tests' }
-  const failed = total - passed - skipped
-  if (end !== 0 && failed === 0) return { passed, failed: 1, trouble: `ended with ${ end } although its tests passed` }
-  return { passed, failed }
+  const [total, passed, skipped] = [count('Total'), count('Passed') || 0, count('Skipped') || 0]
+  const broken = (trouble: string) => ({ passed, failed: 1, skipped, trouble })
+  if (late) return broken(`still running after ${ LIMIT } s`)
+  if (Number.isNaN(total)) return broken(`ended with ${ end } before its tests did`)
+  if (total + skipped === 0) return broken('has no tests')
+  if (end !== 0 && total === passed) return broken(`ended with ${ end } although its tests passed`)
+  return { passed, failed: total - passed, skipped }
 }
 
-function report({ file, passed, failed, seconds, trouble, output }: Outcome): void {
-  const mark = failed ? '✗' : '✓'
-  console.log(`${ mark } ${ file.padEnd(width) }  ${ `${ passed }/${ passed + failed }`.padStart(7) }  ${ seconds.toFixed(1).padStart(5) } s${ trouble ? `  ${ trouble }` : '' }`)
+function report({ file, passed, failed, skipped, seconds, trouble, output }: Outcome): void {
+  const notes = [skipped && `${ skipped } skipped`, trouble].filter(Boolean).join('; ')
+  const score = `${ passed }/${ passed + failed }`.padStart(7)
+  console.log(`${ failed ? '✗' : '✓' } ${ file.padEnd(width) }  ${ score }  ${ seconds.toFixed(1).padStart(5) } s  ${ notes }`.trimEnd())
   if (failed) console.log(`\n${ output.trimEnd().replace(/^/gm, '    ') }\n`)
 }
 
@@ -104,7 +107,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const files = await find(process.argv.slice(2))
-const width = Math.max(0, ...files.map(file => relative('.', file).length))
+const width = Math.max(0, ...files.map(file => file.length))
 const outcomes: Outcome[] = []
 const waiting = [...files]
 await Promise.all(Array.from({ length: AT_ONCE }, async () => {

@@ -50,10 +50,32 @@ export function bestSentences(question: string, passages: Passage[], most = 3): 
 const split = new Intl.Segmenter('en', { granularity: 'sentence' })
 
 export const sentences = (text: string): string[] =>
-  text
-    .split(/\n+/)
-    .flatMap(line => [...split.segment(line)].map(({ segment }) => segment.replace(/^[\s#>*•-]+/, '').trim()))
+  paragraphs(text)
+    .flatMap(paragraph => [...split.segment(paragraph)].map(({ segment }) => segment.trim()))
     .filter(sentence => sentence.length >= (isChinese(sentence) ? SHORTEST / 3 : SHORTEST) && sentence.length <= LONGEST)
+
+/** What a person would read aloud of Markdown: no code, tables, headings or pictures; lines that were only wrapped are one again. */
+function paragraphs(markdown: string): string[] {
+  const found: string[] = []
+  let open = ''
+  const close = () => {
+    if (open) found.push(plain(open))
+    open = ''
+  }
+  for (const line of markdown.replace(/(?:^|\n)[ \t]*(```+|~~~+)[\s\S]*?(?:\n[ \t]*\1|$)/g, '\n\n').split('\n')) {
+    const text = line.trim()
+    if (!text || /^(?:[|#]|!\[|<!--|[-=*_]{3,}$)/.test(text)) close()
+    else if (/^(?:[-*+>•]|\d{1,3}[.)])\s/.test(text)) {
+      close()
+      open = text.replace(/^(?:[-*+>•]|\d{1,3}[.)])\s+/, '')
+    } else if (open && isChinese(open.at(-1) as string)) open += text
+    else open = open ? `${ open } ${ text }` : text
+  }
+  close()
+  return found
+}
+
+const plain = (text: string) => text.replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1').replace(/(\*\*|__)(.+?)\1/g, '$2').replace(/<(https?:[^>]+)>/g, '$1')
 
 const words = new Intl.Segmenter('zh', { granularity: 'word' })
 

@@ -32,7 +32,6 @@ const rules: Rules = {
     const quiet = message.role === 'operator' ? without(t, 'typing') : t
     return settleAll({ ...quiet, messages: place(t.messages, message) })
   },
-  'message.amended': (t, { id, text }) => ({ ...t, messages: t.messages.map(m => (m.id === id ? { ...m, text } : m)) }),
   'history.cleared': (t, { seq }) => noted({ ...t, messages: [], notes: [] }, { seq, kind: 'cleared' }),
   'turn.started': (t, { turn, messages }) => ({ ...amend(t, turn, { messages }), current: turn }),
   'turn.classified': (t, { turn, difficulty, intent, tier }) => amend(t, turn, { difficulty, intent, tier }),

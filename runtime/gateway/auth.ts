@@ -16,7 +16,8 @@ export interface Principal {
 }
 
 /** Visitors and members see their own conversations; the others all of their tenant. */
-export const mayRead = ({ who, role }: Principal, owner: string) => role === 'owner' || role === 'admin' || who === owner
+export const seesAll = ({ role }: Principal) => role === 'owner' || role === 'admin'
+export const mayRead = (principal: Principal, owner: string) => seesAll(principal) || principal.who === owner
 
 export interface Authenticator {
   /** Throws `credential.missing` or `credential.invalid`. */

@@ -18,27 +18,34 @@ export interface Reader {
   sent(offset: number): void
   /** The reader tells what it has shown. */
   seen(offset: number): void
-  isLagging(now: number): boolean
+  /** The reply is finished or withdrawn: what of it was not reported no longer counts. */
+  over(): void
+  isLagging(): boolean
 }
 
-export function createReader(): Reader {
+export function createReader(now: () => number = Date.now): Reader {
   let last = 0
   let acknowledged = 0
   let reports = false
-  let reportedAt = 0
+  /** Since when something is outstanding and nothing was reported. */
+  let since = 0
   return {
     sent(offset) {
       if (offset < last) acknowledged = 0 // a new attempt counts from its own start
+      if (acknowledged >= last || offset < last) since = now()
       last = offset
     },
     seen(offset) {
-      if (!reports) reports = true
-      reportedAt = Date.now()
-      acknowledged = Math.max(acknowledged, offset)
+      reports = true
+      since = now()
+      acknowledged = Math.max(acknowledged, Math.min(offset, last))
     },
-    isLagging(now) {
+    over() {
+      last = acknowledged = 0
+    },
+    isLagging() {
       if (!reports || acknowledged >= last) return false
-      return last - acknowledged > UNSEEN || now - reportedAt > SILENCE
+      return last - acknowledged > UNSEEN || now() - since > SILENCE
     },
   }
 }
@@ -50,4 +57,11 @@ export function pressureOn(socket: Pick<Socket, 'conn'>): Pressure {
   const { length } = (socket.conn as unknown as { writeBuffer: unknown[] }).writeBuffer
   if (length > HOPELESS) return 'hopeless'
   return length > QUEUED ? 'lagging' : 'free'
+}
+
+/** Ends a connection and everything that waits in it. Without the second call it would wait for a reader who does not read. */
+export function cut(socket: Pick<Socket, 'conn' | 'disconnect'>): void {
+  const { conn } = socket
+  socket.disconnect(true)
+  conn.close(true)
 }

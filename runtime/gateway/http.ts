@@ -5,12 +5,13 @@ import helmet from '@fastify/helmet'
 import files from '@fastify/static'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
+import { type FastifyRequest, fastify } from 'fastify'
 import { type ZodTypeProvider, hasZodFastifySchemaValidationErrors, jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Log } from '../watch/log.ts'
 import type { Metrics } from '../watch/metrics.ts'
 import { type Authenticator, type Principal, credentialIn } from './auth.ts'
+import { refusing } from './refusing.ts'
 
 export type App = ReturnType<typeof createApp>
 
@@ -32,8 +33,9 @@ export function createApp({ log, metrics, bodyLimit, docs, version, page, origin
     logger: false,
     bodyLimit,
     trustProxy: false,
-    requestIdHeader: 'x-request-id',
-    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    // The caller's own id where it is one: it goes into every log line and back into a header.
+    genReqId: ({ headers: { 'x-request-id': given } }) => (typeof given === 'string' && /^[\x21-\x7e]{1,200}$/.test(given) ? given : randomUUID()),
     // A reader may be slow, a request may not: the body has this long.
     requestTimeout: 60_000,
     return503OnClosing: false,
@@ -56,7 +58,7 @@ export function createApp({ log, metrics, bodyLimit, docs, version, page, origin
     reply.header('x-request-id', request.id)
     const { origin } = request.headers
     if (origin && (origins.includes('*') || origins.includes(origin))) {
-      reply.headers({ 'access-control-allow-origin': origin, vary: 'origin', 'access-control-allow-headers': 'authorization, content-type, x-api-key, x-request-id, last-event-id', 'access-control-allow-methods': 'GET, POST, PUT, DELETE' })
+      reply.headers({ 'access-control-allow-origin': origin, vary: 'origin', 'access-control-allow-headers': 'authorization, content-type, x-api-key, x-request-id, last-event-id', 'access-control-allow-methods': 'GET, POST, PUT, DELETE', 'access-control-expose-headers': 'x-request-id, x-response-time-ms, retry-after' })
       if (request.method === 'OPTIONS') await reply.code(204).send()
     }
   })
@@ -69,15 +71,18 @@ export function createApp({ log, metrics, bodyLimit, docs, version, page, origin
   })
 
   app.setErrorHandler((error, request, reply) => {
-    const refusal = refusalOf(error)
-    if (refusal.code === 'internal.error') log.error({ err: error, request: request.id, url: request.url }, 'a request failed')
+    const refusal = declinedByServer(error) ?? refusing(error, log, { request: request.id, url: request.url })
     metrics.refused(refusal.code)
     if (refusal.retryAfter !== undefined) reply.header('retry-after', String(refusal.retryAfter))
     return reply.code(refusal.status).send(bodyOf(refusal, request.id))
   })
-  app.setNotFoundHandler((request, reply) => reply.code(404).send(bodyOf(new Refusal('route.unknown', { details: { url: request.url } }), request.id)))
+  app.setNotFoundHandler((request, reply) => {
+    metrics.refused('route.unknown')
+    return reply.code(404).send(bodyOf(new Refusal('route.unknown', { details: { url: request.url } }), request.id))
+  })
 
   void app.register(helmet, {
+    xFrameOptions: { action: 'deny' },
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
@@ -117,16 +122,17 @@ function decode(body: Buffer): string | undefined {
   }
 }
 
-function refusalOf(error: unknown): Refusal {
-  if (error instanceof Refusal) return error
+/** What fastify itself declines before a route sees it. */
+function declinedByServer(error: unknown): Refusal | undefined {
   if (hasZodFastifySchemaValidationErrors(error)) {
     return new Refusal('request.malformed', { details: error.validation.map(({ instancePath, message }) => ({ path: instancePath.replace(/^\//, '').replaceAll('/', '.'), message })) })
   }
+  if (error instanceof Refusal) return undefined
   const { code, statusCode } = error as { code?: string; statusCode?: number }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Refusal('body.too_large')
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Refusal('media.unsupported')
   if (statusCode && statusCode >= 400 && statusCode < 500) return new Refusal('request.malformed', { details: [{ path: '', message: (error as Error).message }] })
-  return new Refusal('internal.error')
+  return undefined
 }
 
 /** One shape that satisfies the readers of each seed: `error`, `message` and `detail` say the same to different people. */
@@ -146,5 +152,3 @@ export const guarded =
   (authenticate: Authenticator): Guarded =>
   (request) =>
     authenticate(credentialIn(request.headers))
-
-export type Routes = (app: FastifyInstance) => void

@@ -52,9 +52,9 @@ export interface ClientEvents {
   ) => void
   'reply.stop': (ask: { conversation: string }, answer: Acknowledgement<{ stopped: boolean }>) => void
   /** What the reader has shown; without it the server watches the socket's own queue. */
-  'reply.seen': (ask: { conversation: string; cursor: Cursor }) => void
-  'typing.started': (ask: { conversation: string }) => void
-  'typing.stopped': (ask: { conversation: string }) => void
+  'reply.seen': (ask: { conversation: string; cursor: Cursor }, answer?: Acknowledgement<object>) => void
+  'typing.started': (ask: { conversation: string }, answer?: Acknowledgement<object>) => void
+  'typing.stopped': (ask: { conversation: string }, answer?: Acknowledgement<object>) => void
 }
 
 type WithSeq<E> = E extends { message: infer M extends object } ? Omit<E, 'message'> & { message: M & { seq: number } } : E

@@ -2,7 +2,7 @@
 import { Refusal } from '../../machines/refusal.ts'
 import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
 import { type Principal, mayRead } from './auth.ts'
-import { createReader } from './backpressure.ts'
+import { type Reader, createReader } from './backpressure.ts'
 import type { ChatServer, ChatSocket } from './sockets.ts'
 
 export interface Rooms {
@@ -20,6 +20,13 @@ interface Room {
   end(): void
 }
 
+/** What an event means for the account of whoever hears it. */
+const marks = {
+  'reply.delta': (reader: Reader, { offset, text }: { offset: number; text: string }) => reader.sent(offset + text.length),
+  'reply.finished': (reader: Reader) => reader.over(),
+  'reply.retracted': (reader: Reader) => reader.over(),
+}
+
 export function createRooms(io: ChatServer, bus: Bus): Rooms {
   const rooms = new Map<string, Room>()
   // Never 20 characters long, which a Redis adapter would take for a socket's id.
@@ -33,9 +40,11 @@ export function createRooms(io: ChatServer, bus: Bus): Rooms {
     const hear = ({ name: event, payload }: Frame) => {
       // Tokens leave on the node that holds the socket; a plain room emit would go through Redis even so.
       io.local.to(name).emit(event as 'reply.delta', payload as never)
-      if (event !== 'reply.delta') return
-      const { offset, text } = payload as { offset: number; text: string }
-      for (const socket of sockets) socket.data.readers.get(conversation)?.sent(offset + text.length)
+      if (!(event in marks)) return
+      for (const socket of sockets) {
+        const reader = socket.data.readers.get(conversation)
+        if (reader) marks[event as keyof typeof marks](reader, payload as { offset: number; text: string })
+      }
     }
     const room: Room = { sockets, first, end: bus.watch(roomOf(first.tenant.id, conversation), hear) }
     rooms.set(name, room)

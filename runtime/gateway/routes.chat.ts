@@ -53,18 +53,14 @@ export function chatRoutes(app: App, needs: Needs) {
     // Whoever comes back with a cursor resumes and never begins a turn.
     if (typeof last === 'string' && last) {
       if (!(await desk.open(principal, conversation))) throw new Refusal('conversation.unknown')
-      return stream(needs, request, reply, { ...place, after: readCursor(last), begin: async () => {} })
+      return stream(needs, request, reply, { ...place, after: readCursor(last), ...(about.id && { message: about.id }), begin: async () => undefined })
     }
     const id = about.id ?? randomUUID()
-    const about_: Parameters<typeof stream>[3] = {
+    return stream(needs, request, reply, {
       ...place,
       message: id,
-      begin: async () => {
-        const { seq, duplicate } = await desk.accept(principal, { conversation, id, text: about.text, ...(about.bot && { bot: about.bot }) })
-        if (duplicate) about_.after = { seq: seq - 1 }
-      },
-    }
-    return stream(needs, request, reply, about_)
+      begin: () => desk.accept(principal, { conversation, id, text: about.text, ...(about.bot && { bot: about.bot }) }),
+    })
   }
 
   app.post('/v1/chat', { schema: { body: chat, tags: ['chat'], summary: 'Send a message and take the whole answer, or with `stream` its words as they come' } }, async (request, reply) => {

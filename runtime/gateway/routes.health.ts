@@ -19,6 +19,7 @@ export function healthRoutes(app: App, { health, metrics, version, isDraining, a
     app.get(path, { schema: { tags: ['health'], summary: 'Every part that an answer needs is there', security: [] } }, async (_, reply) => {
       const { overall, components } = await health.ask()
       const ready = overall !== 'critical' && !isDraining()
+      if (!ready) reply.header('retry-after', '1')
       return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : isDraining() ? 'draining' : 'unready', components })
     })
 

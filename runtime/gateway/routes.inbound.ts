@@ -3,6 +3,7 @@ import { Refusal } from '../../machines/refusal.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
 import { followMessage } from './answer.ts'
+import { seesAll } from './auth.ts'
 import { type Desk, threadId } from './desk.ts'
 import type { App, Guarded } from './http.ts'
 import { inbound } from './schema.ts'
@@ -24,7 +25,9 @@ export function inboundRoutes(app: App, { db, bus, desk, guard, answerTimeout }:
     const conversation = threadId(tenant.id, channel, conversation_id)
     const following = followMessage({ db, bus }, tenant.id, conversation, id)
     try {
-      await desk.accept(principal, { conversation, id, text: content.text, channel, owner: `${channel}:${from.external_id}`, ...(to && { bot: to.external_id }) })
+      // Whoever sees all speaks for the person; anybody else owns the threads that they begin, or could not go on with them.
+      const owner = seesAll(principal) ? `${channel}:${from.external_id}` : principal.who
+      await desk.accept(principal, { conversation, id, text: content.text, channel, owner, ...(to && { bot: to.external_id }) })
       const { message, turn, model } = await following.answer(answerTimeout)
       return {
         id: message.id,

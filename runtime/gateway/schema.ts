@@ -58,14 +58,3 @@ export const inbound = z.object({
 
 export const orderFilter = z.object({ status: z.string().max(40).optional(), owner: z.string().max(40).optional(), limit: z.coerce.number().int().min(1).max(200).default(50) })
 export const metricsFilter = z.object({ period: z.enum(periodNames).default('today') })
-
-export const refused = z.object({
-  error: z.string(),
-  code: z.string(),
-  message: z.string(),
-  detail: z.string(),
-  details: z.unknown().optional(),
-  request_id: z.string(),
-  error_id: z.string(),
-  timestamp: z.string(),
-})

@@ -7,10 +7,11 @@ import type { Bus } from '../cluster/bus.ts'
 import type { Engine } from '../host/engine.ts'
 import type { Log } from '../watch/log.ts'
 import { type Authenticator, type Principal, credentialIn } from './auth.ts'
-import { type Reader, pressureOn } from './backpressure.ts'
+import { type Reader, cut, pressureOn } from './backpressure.ts'
 import type { Desk } from './desk.ts'
 import { join } from './join.ts'
 import type { ClientEvents, Cursor, Joined, Refused, ServerEvents } from './protocol.ts'
+import { refusing } from './refusing.ts'
 import { type Rooms, createRooms } from './rooms.ts'
 import { type ClientEventName, clientEvents } from './schema.ts'
 
@@ -18,6 +19,8 @@ interface SocketData {
   principal: Principal
   /** Conversations in whose rooms it is, with what it has seen of each. */
   readers: Map<string, Reader>
+  /** Who is to answer the conversations that begin here, where the join named somebody. */
+  bots: Map<string, string>
 }
 
 export type ChatSocket = Socket<ClientEvents, ServerEvents, DefaultEventsMap, SocketData>
@@ -59,9 +62,13 @@ export function openSockets(needs: Needs): { io: ChatServer; close(): Promise<vo
       (principal) => {
         socket.data.principal = principal
         socket.data.readers = new Map()
+        socket.data.bots = new Map()
         next()
       },
-      (error: unknown) => next(Object.assign(new Error((error as Error).message), { data: refusedBy(error, log) })),
+      (error: unknown) => {
+        const data = refusedBy(error, log)
+        next(Object.assign(new Error(data.message), { data }))
+      },
     )
   })
 
@@ -81,15 +88,14 @@ export function openSockets(needs: Needs): { io: ChatServer; close(): Promise<vo
   })
 
   const look = setInterval(() => {
-    const now = Date.now()
     for (const socket of io.sockets.sockets.values()) {
       const pressure = pressureOn(socket)
       if (pressure === 'hopeless') {
-        socket.disconnect(true)
+        cut(socket)
         continue
       }
       for (const [conversation, reader] of socket.data.readers) {
-        if (pressure === 'free' && !reader.isLagging(now)) continue
+        if (pressure === 'free' && !reader.isLagging()) continue
         rooms.leave(socket, conversation)
         socket.emit('conversation.lagged', { conversation, reason: 'slow' })
       }
@@ -123,11 +129,12 @@ async function dispatch(events: Handlers, name: string, payload: unknown, answer
 
 function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
   const { desk } = needs
-  const { principal } = socket.data
+  const { principal, bots } = socket.data
   return {
-    'conversation.join': async ({ conversation = crypto.randomUUID(), after }: { conversation?: string; after?: Cursor }, answer) => {
+    'conversation.join': async ({ conversation = crypto.randomUUID(), bot, after }: { conversation?: string; bot?: string; after?: Cursor }, answer) => {
       const known = await desk.open(principal, conversation)
       if (!known) rooms.reserve(principal, conversation)
+      if (!known && bot) bots.set(conversation, bot)
       await join(needs, principal.tenant.id, conversation, after, (joined: Joined) => {
         rooms.enter(socket, conversation)
         answer(joined)
@@ -135,26 +142,32 @@ function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
     },
     'conversation.leave': ({ conversation }: { conversation: string }, answer) => {
       rooms.leave(socket, conversation)
+      bots.delete(conversation)
       answer({})
     },
-    'message.send': async (message: { conversation: string; id: string; text: string }, answer) => answer(await desk.accept(principal, message)),
-    'reply.stop': async ({ conversation }: { conversation: string }, answer) => answer({ stopped: await desk.stop(principal, conversation) }),
-    'reply.seen': ({ conversation, cursor }: { conversation: string; cursor: Cursor }) => {
-      socket.data.readers.get(conversation)?.seen(cursor.offset ?? 0)
+    'message.send': async (message: { conversation: string; id: string; text: string }, answer) => {
+      const bot = bots.get(message.conversation)
+      answer(await desk.accept(principal, { ...message, ...(bot && { bot }) }))
     },
-    'typing.started': ({ conversation }: { conversation: string }) => rooms.typing(socket, conversation, 'typing.started'),
-    'typing.stopped': ({ conversation }: { conversation: string }) => rooms.typing(socket, conversation, 'typing.stopped'),
+    'reply.stop': async ({ conversation }: { conversation: string }, answer) => answer({ stopped: await desk.stop(principal, conversation) }),
+    'reply.seen': ({ conversation, cursor }: { conversation: string; cursor: Cursor }, answer) => {
+      socket.data.readers.get(conversation)?.seen(cursor.offset ?? 0)
+      answer({})
+    },
+    'typing.started': ({ conversation }: { conversation: string }, answer) => {
+      rooms.typing(socket, conversation, 'typing.started')
+      answer({})
+    },
+    'typing.stopped': ({ conversation }: { conversation: string }, answer) => {
+      rooms.typing(socket, conversation, 'typing.stopped')
+      answer({})
+    },
   }
 }
 
 export function refusedBy(error: unknown, log: Log): Refused {
-  if (error instanceof Refusal) {
-    const { code, message, details, retryAfter } = error
-    return { ok: false, code, message, ...(details !== undefined && { details }), ...(retryAfter !== undefined && { retryAfter }) }
-  }
-  log.error({ err: error }, 'a socket request failed')
-  const { code, message } = new Refusal('internal.error')
-  return { ok: false, code, message }
+  const { code, message, details, retryAfter } = refusing(error, log, { door: 'socket' })
+  return { ok: false, code, message, ...(details !== undefined && { details }), ...(retryAfter !== undefined && { retryAfter }) }
 }
 
 /** No origin is no browser; our own page is welcome, others by setting. */

@@ -2,11 +2,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Message, Usage } from '../../machines/message.ts'
 import { Refusal } from '../../machines/refusal.ts'
+import { readPage, readTurnOf } from '../../sql/conversations.ts'
+import type { Database } from '../../sql/database.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
+import type { Engine } from '../host/engine.ts'
 import { join } from './join.ts'
 import type { Cursor, Delta } from './protocol.ts'
-import type { Database } from '../../sql/database.ts'
-import type { Engine } from '../host/engine.ts'
 
 /** How one grammar says the same things. `undefined` says nothing. */
 export interface Grammar {
@@ -53,35 +54,43 @@ export function readCursor(text: string): Cursor {
 interface Stream {
   tenant: string
   conversation: string
-  /** Ends with the turn that answers this message; without one, with the turn in flight. */
+  /** Ends with the turn that answers this message; without one, with the turn of the cursor, or else with the next one. */
   message?: string
   after?: Cursor
   grammar: Grammar
-  /** Runs once the stream listens: whatever it sets off is heard. */
-  begin(): Promise<void>
+  /** Runs once the stream listens: whatever it sets off is heard. Answers what was accepted, if anything was. */
+  begin(): Promise<{ seq: number; duplicate?: true } | undefined>
 }
 
+interface Needs {
+  db: Database
+  bus: Bus
+  engine: Engine
+}
+
+/** Frames that wait for a reader who does not read; beyond them it comes back with its cursor. */
+const HELD = 1_024
+const ends = new Set(['turn.finished', 'turn.failed', 'turn.stopped'])
+
 /** Takes the reply over from fastify and streams until the turn ends or the reader goes. */
-export async function stream({ db, bus, engine }: { db: Database; bus: Bus; engine: Engine }, request: FastifyRequest, reply: FastifyReply, about: Stream): Promise<void> {
-  const { tenant, conversation, grammar } = about
-  const waiting: Feed[] = []
-  let hear = (feed: Feed) => {
+export async function stream(needs: Needs, request: FastifyRequest, reply: FastifyReply, about: Stream): Promise<void> {
+  const { tenant, conversation, message, grammar } = about
+  let waiting: Feed[] = []
+  let hear = (feed: Feed): void => {
     waiting.push(feed)
   }
-  const leave = bus.watch(roomOf(tenant, conversation), (frame) => hear(frame as Feed))
+  const leave = needs.bus.watch(roomOf(tenant, conversation), (frame) => hear(frame as Feed))
+  let seq = 0
+  let after = about.after
   try {
-    await about.begin()
-    if (about.after) {
-      waiting.length = 0 // the join below hears them itself
-      await join({ db, bus, engine }, tenant, conversation, about.after, ({ missed, messages, live }) => {
-        waiting.length = 0
-        for (const [name, payload] of missed ?? []) waiting.push({ name, payload: payload as Feed['payload'] })
-        if (!missed && live) waiting.push({ name: 'reply.delta', payload: { ...live, conversation, offset: 0 } })
-        if (!missed && !live) {
-          const last = messages.findLast(({ role }) => role === 'assistant')
-          if (last?.turn) waiting.push({ name: 'reply.finished', payload: { seq: last.seq, turn: last.turn, message: last } }, { name: 'turn.finished', payload: { seq: last.seq, turn: last.turn } })
-        }
+    const accepted = await about.begin()
+    if (accepted?.duplicate) after = { seq: accepted.seq - 1 }
+    seq = after?.seq ?? accepted?.seq ?? 0
+    if (after) {
+      const before = await replay(needs, about, after, () => {
+        waiting = [] // the replay heard them itself
       })
+      waiting.unshift(...before)
     }
   } catch (error) {
     leave()
@@ -100,28 +109,29 @@ export async function stream({ db, bus, engine }: { db: Database; bus: Bus; engi
   const heartbeat = setInterval(() => raw.write(': \n\n'), HEARTBEAT)
 
   await new Promise<void>((resolve) => {
-    let seq = about.after?.seq ?? 0
-    let turn = about.message ? undefined : about.after?.turn
-    let at = about.after
+    let turn = after?.turn
+    let at: Omit<Cursor, 'seq'> | undefined = after?.turn === undefined ? undefined : { turn: after.turn, attempt: after.attempt ?? 0, offset: after.offset ?? 0 }
     let paused = false
+    let over = false
 
     const close = () => {
+      if (over) return
+      over = true
       clearInterval(heartbeat)
       leave()
       raw.end()
       resolve()
     }
-    const write = (line: Line | undefined) => {
-      if (!line || raw.destroyed) return
-      const cursor = at?.turn !== undefined ? { ...at, seq } : { seq }
-      const more = raw.write(`id: ${cursorText(cursor)}\n${line.event ? `event: ${line.event}\n` : ''}data: ${JSON.stringify(line.data)}\n\n`)
+    const write = (line: Line | undefined, upTo = seq) => {
+      if (!line || over) return
+      const more = raw.write(`id: ${cursorText({ seq: upTo, ...at })}\n${line.event ? `event: ${line.event}\n` : ''}data: ${JSON.stringify(line.data)}\n\n`)
       if (more || paused) return
-      // Nothing is kept for a reader who does not read: at drain we go on from where it stands.
+      // Little is kept for a reader who does not read: at drain we go on from where it stands.
       paused = true
       const held: Feed[] = []
       hear = (feed) => {
         held.push(feed)
-        if (held.length > 1_024) close() // it comes back with its cursor
+        if (held.length > HELD) close()
       }
       raw.once('drain', () => {
         paused = false
@@ -130,25 +140,25 @@ export async function stream({ db, bus, engine }: { db: Database; bus: Bus; engi
       })
     }
     const take = ({ name, payload }: Feed) => {
-      if (payload.seq !== undefined) {
-        if (payload.seq <= seq && about.after) return
-        seq = payload.seq
+      if (over || (payload.seq !== undefined && payload.seq <= seq)) return
+      const before = seq
+      seq = payload.seq ?? seq
+      if (name === 'turn.started' && turn === undefined && (!message || payload.messages?.includes(message))) {
+        turn = payload.turn
+        at = { turn, attempt: 0, offset: 0 }
       }
-      if (name === 'turn.started' && (about.message ? payload.messages?.includes(about.message) : turn === undefined)) turn = payload.turn
-      if (turn === undefined && !about.message && payload.turn) turn = payload.turn
       if (turn === undefined || payload.turn !== turn) return
       if (name === 'reply.delta') {
-        at = { seq, turn, attempt: payload.attempt as number, offset: (payload.offset as number) + (payload.text as string).length }
-        write(grammar.delta(payload.text as string))
+        at = { turn, attempt: payload.attempt ?? 0, offset: (payload.offset ?? 0) + (payload.text ?? '').length }
+        write(grammar.delta(payload.text ?? ''))
       } else if (name === 'reply.retracted') {
-        at = undefined
+        at = { turn, attempt: payload.attempt ?? 0, offset: 0 }
         write(grammar.retracted(payload.reason ?? ''))
-      } else if (name === 'reply.finished') for (const line of grammar.finished(payload as { message: Message; usage: Usage })) write(line)
-      else if (name === 'turn.failed') {
-        write(grammar.refused({ code: payload.code ?? 'answer.failed', message: String(payload.message) }))
-        write(grammar.end())
-        close()
-      } else if (name === 'turn.finished' || name === 'turn.stopped') {
+      } else if (name === 'reply.finished') {
+        // Under the cursor before: whoever is cut off here hears the end whole.
+        for (const line of grammar.finished(payload as { message: Message; usage: Usage })) write(line, before)
+      } else if (ends.has(name)) {
+        if (name === 'turn.failed') write(grammar.refused({ code: payload.code ?? 'answer.failed', message: String(payload.message) }))
         write(grammar.end())
         close()
       }
@@ -159,4 +169,32 @@ export async function stream({ db, bus, engine }: { db: Database; bus: Bus; engi
     hear = take
     for (const feed of waiting.splice(0)) hear(feed)
   })
+}
+
+/** What a reader with a cursor has missed, up to the moment in which `entered` is called. */
+async function replay(needs: Needs, { tenant, conversation, message }: Stream, after: Cursor, entered: () => void): Promise<Feed[]> {
+  const [at] = (await readPage(needs.db, tenant, conversation, { after: after.seq - 1, most: 1, messages: 0 }))?.events ?? []
+  const told = (name: string, payload: Feed['payload']): Feed => ({ name, payload })
+  const asked = after.turn ?? (message ? ((await readTurnOf(needs.db, tenant, conversation, message))[0]?.payload.turn as string | undefined) : undefined)
+  // Its last line told the end already: it is told once more.
+  if (at?.seq === after.seq && ends.has(at.name) && at.payload.turn === asked && asked !== undefined) return [told(at.name, { ...at.payload, seq: undefined } as Feed['payload'])]
+
+  let feeds: Feed[] = []
+  await join(needs, tenant, conversation, after, ({ missed, messages, live }) => {
+    entered()
+    if (missed) {
+      feeds = missed.map(([name, payload]) => told(name, payload as Feed['payload']))
+      return
+    }
+    // Too far back for a replay: what was heard is taken back, and the whole is said anew.
+    const whole = messages.findLast(({ role, turn }) => role === 'assistant' && (!asked || turn === asked))
+    const turn = asked ?? live?.turn ?? whole?.turn
+    if (!turn) return
+    const begun = [told('turn.started', { turn, messages: message ? [message] : [] })]
+    const withdrawn = after.offset ? [told('reply.retracted', { turn, attempt: after.attempt ?? 0, reason: 'cursor.old' })] : []
+    if (live?.turn === turn) feeds = [...begun, ...withdrawn, told('reply.delta', { ...live, offset: 0 })]
+    else if (whole) feeds = [...begun, ...withdrawn, told('reply.delta', { turn, attempt: 0, offset: 0, text: whole.text }), told('reply.finished', { turn, message: whole }), told('turn.finished', { turn })]
+    else feeds = [...begun, told('turn.failed', { turn, code: 'answer.late', message: new Refusal('answer.late').message })]
+  })
+  return feeds
 }

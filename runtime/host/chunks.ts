@@ -32,7 +32,7 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
 
   async function write(): Promise<void> {
     armed = false
-    await writing
+    while (writing) await writing
     if (waiting.length === 0) return
     const batch = waiting
     waiting = []

@@ -3,10 +3,15 @@
  * are the limit, not fsync; while one batch is on its way the next one gathers by itself.
  */
 import type { Database } from '../../sql/database.ts'
-import { type Outcome, type StepRow, commitSteps, isConflict } from '../../sql/steps.ts'
+import { type Outcome, type StepRow, commitSteps, isConflict, isUnstorable } from '../../sql/steps.ts'
+
+/** The store was asked and cannot hold this step, now or ever. Nothing of it happened. */
+export class Unstorable extends Error {
+  override readonly name = 'Unstorable'
+}
 
 export interface Committer {
-  /** Throws when the store did not answer: whether the step happened is then unknown. */
+  /** Throws `Unstorable`, or anything else when the store did not answer: whether the step happened is then unknown. */
   commit(row: StepRow): Promise<Outcome>
 }
 
@@ -43,10 +48,11 @@ export function createCommitter(db: Database, { node, lanes = 2, most = 64 }: Op
       const outcomes = await commitSteps(db, jobs.map(({ row }) => row), node)
       for (const [at, job] of jobs.entries()) job.resolve(outcomes[at] ?? 'fenced')
     } catch (error) {
-      if (!isConflict(error)) for (const job of jobs) job.reject(error)
-      // One of them met a key or an actor that another node stored at this very moment.
+      if (!isConflict(error) && !isUnstorable(error)) for (const job of jobs) job.reject(error)
+      // One of them met a key or an actor that another node stored at this very moment, or cannot be stored at all.
       else if (jobs.length > 1) await Promise.all(jobs.map((job) => send([job])))
-      else if (jobs[0]) await settleAlone(jobs[0])
+      else if (jobs[0] && isConflict(error)) await settleAlone(jobs[0])
+      else jobs[0]?.reject(unstorable(error))
     }
   }
 
@@ -56,7 +62,7 @@ export function createCommitter(db: Database, { node, lanes = 2, most = 64 }: Op
       const [outcome] = await commitSteps(db, [job.row], node)
       job.resolve(outcome ?? 'fenced')
     } catch (error) {
-      job.reject(error)
+      job.reject(isUnstorable(error) ? unstorable(error) : error)
     }
   }
 
@@ -70,3 +76,5 @@ export function createCommitter(db: Database, { node, lanes = 2, most = 64 }: Op
       }),
   }
 }
+
+const unstorable = (cause: unknown) => new Unstorable(`the store cannot hold this step: ${(cause as Error).message}`, { cause })

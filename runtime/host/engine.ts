@@ -41,12 +41,15 @@ interface Parts {
   slots(speeches: Speeches): Record<string, Slot>
   clock?: Clock
   limits?: Limits
+  /** Hears of every committed step, for figures. */
+  observe?(step: Step): void
 }
 
 /** Milliseconds between looks for dead neighbours and for events that others accepted. */
 const PATROL = 2_000
+const ALL = 2_147_483_647
 
-export function createEngine({ db, bus, log, node, slots, clock = systemClock, limits = defaultLimits }: Parts): Engine {
+export function createEngine({ db, bus, log, node, slots, clock = systemClock, limits = defaultLimits, observe = () => {} }: Parts): Engine {
   const wheel = createWheel(clock)
   const chunks = createChunkLog({
     clock,
@@ -79,6 +82,7 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
   function committed(place: { tenant: string; actor: string }, step: Step) {
     for (const id of step.cancels) runner.cancel({ ...place, id })
     publisher.emits(place, step.emits)
+    observe(step)
     for (const { id, src, input } of step.calls) runner.start({ ...place, id, src, input, attempt: 1 })
     for (const { at } of step.timers) sweeper.notice(at)
     for (const { event, envelope } of step.drops) log.debug({ actor: place.actor, event: event?.type, envelope }, 'nobody took an event')
@@ -94,7 +98,8 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
     for (const id of callsIn(tree)) {
       if (runner.isRunning({ tenant, actor, id })) continue
       const effect = await readEffect(db, tenant, actor, id)
-      if (effect) runner.start({ tenant, actor, id, ...effect })
+      // What another node has claimed is its own.
+      if (effect?.node === node) runner.start({ tenant, actor, id, src: effect.src, input: effect.input, attempt: effect.attempt })
     }
     for (const { at } of Object.values(tree.timers)) sweeper.notice(at)
   }
@@ -123,14 +128,16 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
   }
 
   async function adopt(names: string[]) {
+    // In portions, so that neighbours share the work. Our own is adopted whole: it would be found again and again.
+    const most = names.includes(node) ? ALL : 500
     for (;;) {
-      const effects = await adoptEffects(db, names, node)
+      const effects = await adoptEffects(db, names, node, most)
       for (const { tenant, actor, id, src, attempt } of effects) {
         const effect = await readEffect(db, tenant, actor, id)
         if (effect) runner.start({ tenant, actor, id, src, input: effect.input, attempt })
       }
       if (effects.length > 0) log.info({ from: names.join(' '), pieces: effects.length }, 'went on with work that was left behind')
-      if (effects.length < 500) return
+      if (effects.length < most) return
     }
   }
 
@@ -166,7 +173,8 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
       const wrong = unreachable(await machineVersions(db))
       if (wrong.length > 0) throw new Error(`The database cannot be served: ${wrong.join('; ')}.`)
       const gone = await goneNodes(db, node)
-      await adopt([...gone, node])
+      await adopt(gone)
+      await adopt([node])
       for (const name of gone) await leaveNode(db, name)
       await takeWaiting()
       sweeper.start()

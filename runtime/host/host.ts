@@ -6,7 +6,8 @@ import { type KindName, kinds } from '../../machines/index.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import { isPrivate, liveNames } from '../../machines/event.ts'
 import type { StoredActor } from '../../sql/actors.ts'
-import type { Committer } from './committer.ts'
+import type { Outcome, StepRow } from '../../sql/steps.ts'
+import { type Committer, Unstorable } from './committer.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from '../watch/log.ts'
 import type { Logic } from './xstate.ts'
@@ -79,11 +80,8 @@ interface Resident {
   tree: Tree
 }
 
-interface Job {
-  ask: Ask
-  resolve(told: Told): void
-  reject(error: unknown): void
-}
+/** One thing to do for an actor. Settles its own promise and never throws. */
+type Job = () => Promise<void>
 
 interface Cell {
   tenant: string
@@ -93,12 +91,18 @@ interface Cell {
   published: number | undefined
   /** The last commit's fate is unknown: the next load must look for what it left undone. */
   suspect: boolean
+  /** Such a commit may still arrive: who is fenced or known already looks again. */
+  doubt: boolean
+  /** The last load found nothing: whatever there is now has been told to nobody. */
+  unborn: boolean
   jobs: Job[]
   busy: boolean
 }
 
 const TRIES = 3
 const FENCES = 8
+/** Milliseconds until an actor with a doubtful commit is looked after. */
+const MEND = 500
 
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const { clock, log, committer } = needs
@@ -120,10 +124,11 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   function cellFor(tenant: string, actor: string): Cell {
     const key = `${tenant}/${actor}`
     const found = cells.get(key)
-    const cell = found ?? { tenant, actor, resident: undefined, published: undefined, suspect: false, jobs: [], busy: false }
+    const cell = found ?? { tenant, actor, resident: undefined, published: undefined, suspect: false, doubt: false, unborn: false, jobs: [], busy: false }
     if (found) cells.delete(key)
+    // Before the new one stands among them: a cell that is let go while it is asked for would leave its actor with two mailboxes.
+    else if (cells.size >= limits.residents) evict()
     cells.set(key, cell) // the youngest stands last
-    if (cells.size > limits.residents) evict()
     return cell
   }
 
@@ -144,18 +149,38 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     if (waiting === 0) for (const hear of restListeners.splice(0)) hear()
   }
 
+  function enqueue(cell: Cell, job: Job) {
+    cell.jobs.push(job)
+    count(cell.tenant, 1)
+    if (!cell.busy) void work(cell)
+  }
+
   async function work(cell: Cell) {
     cell.busy = true
     for (let job = cell.jobs[0]; job; job = cell.jobs[0]) {
-      try {
-        job.resolve(await perform(cell, job.ask))
-      } catch (error) {
-        job.reject(error)
-      }
+      await job()
       cell.jobs.shift()
       count(cell.tenant, -1)
     }
     cell.busy = false
+    if (cell.suspect) heal(cell)
+  }
+
+  /** Perhaps nobody ever writes again; what an unknown commit left undone begins all the same. */
+  function heal(cell: Cell, wait = 500) {
+    clock.after(wait, async () => {
+      if (!cell.suspect || cell.busy || closed) return
+      cell.busy = true
+      try {
+        await residentOf(cell)
+      } catch (error) {
+        cell.resident = undefined
+        log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
+      }
+      cell.busy = false
+      if (cell.jobs.length > 0) void work(cell)
+      else if (cell.suspect) heal(cell, Math.min(wait * 2, 5_000))
+    })
   }
 
   async function perform(cell: Cell, ask: Ask): Promise<Told> {
@@ -177,12 +202,17 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         }
         // Nothing was accepted, so nothing is kept: the sender's key stays free for another try.
         if (isRefusal(step)) return { duplicate: false, step }
-        const outcome = await committer.commit(row(ask, resident, step, now))
+        const outcome = await commit(ask, row(ask, resident, step, now))
         if (outcome === 'done') {
           cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, epoch: resident?.epoch ?? 0, tree: step.tree }
           cell.published = step.tree.seq
+          cell.doubt = false
           needs.committed(cell, step)
           return { duplicate: false, step }
+        }
+        if (cell.doubt) {
+          cell.resident = undefined
+          cell.suspect = true
         }
         if (outcome === 'duplicate') return { duplicate: true }
         cell.resident = undefined
@@ -191,12 +221,34 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         if (error instanceof Refusal) throw error
         // The store did not answer. What was sent may have happened.
         cell.resident = undefined
+        if (!cell.suspect) mend(cell)
         cell.suspect = true
+        cell.doubt = true
         log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
         if (!ask.inside || closed) throw new Refusal('store.unavailable')
         await new Promise<void>((resolve) => clock.after(wait, resolve))
         wait = Math.min(wait * 2, 2_000)
       }
+    }
+  }
+
+  /** What may have happened unseen is looked for also when nobody asks again. */
+  function mend(cell: Cell) {
+    clock.after(MEND, () => {
+      if (closed || !cell.suspect) return
+      enqueue(cell, async () => {
+        await residentOf(cell).catch(() => mend(cell))
+      })
+    })
+  }
+
+  async function commit(ask: Ask, row: StepRow): Promise<Outcome> {
+    try {
+      return await committer.commit(row)
+    } catch (error) {
+      if (!(error instanceof Unstorable)) throw error
+      await needs.bury(ask, error)
+      throw new Refusal('step.failed')
     }
   }
 
@@ -234,9 +286,10 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       cell.resident = { kind: stored.kind as KindName, version: stored.version, epoch: stored.epoch, tree }
     }
     if (cell.suspect) {
-      if (cell.resident) await needs.recovered(cell, cell.resident.tree, cell.published)
+      if (cell.resident) await needs.recovered(cell, cell.resident.tree, cell.published ?? (cell.unborn ? 0 : undefined))
       cell.suspect = false
     }
+    cell.unborn = !cell.resident
     if (cell.resident) cell.published = cell.resident.tree.seq
     return cell.resident
   }
@@ -248,11 +301,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       if (!ask.inside && (cell.jobs.length >= limits.perActor || (perTenant.get(ask.tenant) ?? 0) >= limits.perTenant)) {
         return Promise.reject(new Refusal('mailbox.full'))
       }
-      return new Promise((resolve, reject) => {
-        cell.jobs.push({ ask, resolve, reject })
-        count(ask.tenant, 1)
-        if (!cell.busy) void work(cell)
-      })
+      return new Promise((resolve, reject) => enqueue(cell, () => perform(cell, ask).then(resolve, reject)))
     },
     position: (tenant, actor) => cells.get(`${tenant}/${actor}`)?.published,
     counts: () => ({ residents: cells.size, waiting }),

@@ -2,7 +2,7 @@
 import type { KindName } from '../../machines/index.ts'
 import type { OrderEntry, UsageEntry } from '../../machines/entry.ts'
 import type { StepRow } from '../../sql/steps.ts'
-import type { Emit, Entry, Envelope, MachineRecord, Step } from './tree.ts'
+import type { Emit, Entry, Envelope, Step } from './tree.ts'
 
 /** What is known of an actor when it is born. */
 export interface Birth {
@@ -114,6 +114,3 @@ function aboutOf({ tree, emits }: Step, birth: Birth | undefined): StepRow['abou
   }
   return about
 }
-
-/** Where the root stands, for whoever joins. */
-export const stateOf = (tree: Step['tree']) => (tree.actors.root as MachineRecord).value

@@ -54,10 +54,14 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
   async function run(piece: Piece, controller: AbortController) {
     const { tenant, actor, id, attempt, input, src } = piece
     const envelope = await result()
-    running.delete(keyOf(piece))
-    if (running.size === 0) for (const hear of listeners.splice(0)) hear()
-    // Nobody waits for what was cancelled, and a node that leaves must not speak for its successor.
-    if (!controller.signal.aborted && !abandoned) await tell(piece, envelope)
+    try {
+      // Nobody waits for what was cancelled, and a node that leaves must not speak for its successor.
+      if (!controller.signal.aborted && !abandoned) await tell(piece, envelope)
+    } finally {
+      // Until its end is told it counts as running: whoever looks for work that nobody does must not begin it again.
+      running.delete(keyOf(piece))
+      if (running.size === 0) for (const hear of listeners.splice(0)) hear()
+    }
 
     async function result(): Promise<Envelope> {
       const slot = slots[src]

@@ -125,8 +125,9 @@ class Run {
   private ring(envelope: { timer: string }) {
     const key = Object.keys(this.tree.timers).find((name) => this.tree.timers[name]?.id === envelope.timer)
     if (!key) return this.drops.push({ addr: root, envelope }) // disarmed between the sweep and now
-    const { to, event } = this.tree.timers[key] as Timer
+    const { to, born, event } = this.tree.timers[key] as Timer
     delete this.tree.timers[key]
+    if (born && this.tree.actors[to]?.born !== born) return this.drops.push({ addr: to, event })
     this.send(to, this.stamped(event))
   }
 
@@ -217,7 +218,8 @@ class Run {
   }
 
   private arm(owner: Address, { to, id, delay, event }: Extract<Ask, { kind: 'later' }>) {
-    const timer: Timer = { id: this.nextId(), owner, to: to ?? owner, at: this.now + delay, event }
+    const born = to && to !== owner ? this.tree.actors[to]?.born : undefined
+    const timer: Timer = { id: this.nextId(), owner, to: to ?? owner, ...(born && { born }), at: this.now + delay, event }
     this.tree.timers[`${owner}#${id ?? timer.id}`] = timer
   }
 

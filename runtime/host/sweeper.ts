@@ -62,6 +62,7 @@ export function createSweeper({ clock, log, due, ring }: Needs): Sweeper {
     stop() {
       stopped = true
       cancel?.()
+      wakeAt = Number.POSITIVE_INFINITY
     },
   }
 }

@@ -47,6 +47,8 @@ export interface Timer {
   id: string
   owner: Address
   to: Address
+  /** Which incarnation of somebody else it is meant for: its successor at the same address must not hear it. */
+  born?: string
   /** Milliseconds since 1970, counted from the `now` of the step that armed it. */
   at: number
   event: Event

@@ -1,13 +1,14 @@
 /** What Prometheus reads. Never the tenant as a label: there may be very many. */
+import type { UsageEntry } from '../../machines/entry.ts'
+import type { Step } from '../host/tree.ts'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 export interface Metrics {
   registry: Registry
   request(route: string, method: string, status: number, seconds: number): void
-  /** A model call has ended. */
-  call(call: { agent: string; provider: string; model: string; seconds: number; firstToken?: number; in: number; out: number; cost: number | 'unknown'; ok: boolean }): void
   refused(code: string): void
-  event(name: string): void
+  /** Figures that a committed step carries: what models cost, what watchers were told. */
+  step(step: Pick<Step, 'entries' | 'emits'>): void
   /** Figures that are read when somebody asks. */
   watch(name: string, help: string, read: () => number): void
 }
@@ -25,9 +26,17 @@ export function createMetrics(): Metrics {
   const cost = new Counter({ name: 'llm_cost_total', help: 'US dollars, where a price is known', labelNames: ['provider', 'model'], registers })
   const unpriced = new Counter({ name: 'llm_unpriced_calls_total', help: 'Model calls whose price is not known', labelNames: ['provider', 'model'], registers })
   const latency = new Histogram({ name: 'inference_latency_seconds', help: 'Whole model calls', labelNames: ['provider', 'model'], buckets, registers })
-  const first = new Histogram({ name: 'gen_ai_client_operation_time_to_first_chunk', help: 'Seconds to the first token', labelNames: ['provider', 'model'], buckets, registers })
   const refusals = new Counter({ name: 'nexus_refusals_total', help: 'Requests declined, by code', labelNames: ['code'], registers })
-  const events = new Counter({ name: 'nexus_events_total', help: 'Events told to watchers', labelNames: ['name'], registers })
+  const events = new Counter({ name: 'nexus_events_total', help: 'Durable events told to watchers', labelNames: ['name'], registers })
+
+  function call({ agent, provider, model, usage, cost: price, ms, ok }: UsageEntry) {
+    calls.inc({ agent, provider, model, outcome: ok ? 'ok' : 'failed' })
+    tokens.inc({ provider, model, direction: 'in' }, usage.in)
+    tokens.inc({ provider, model, direction: 'out' }, usage.out)
+    if (price === 'unknown') unpriced.inc({ provider, model })
+    else cost.inc({ provider, model }, price)
+    latency.observe({ provider, model }, ms / 1000)
+  }
 
   return {
     registry,
@@ -35,17 +44,11 @@ export function createMetrics(): Metrics {
       requests.inc({ route, method, status })
       durations.observe({ route, method }, seconds)
     },
-    call({ agent, provider, model, seconds, firstToken, ok, ...spent }) {
-      calls.inc({ agent, provider, model, outcome: ok ? 'ok' : 'failed' })
-      tokens.inc({ provider, model, direction: 'in' }, spent.in)
-      tokens.inc({ provider, model, direction: 'out' }, spent.out)
-      if (spent.cost === 'unknown') unpriced.inc({ provider, model })
-      else cost.inc({ provider, model }, spent.cost)
-      latency.observe({ provider, model }, seconds)
-      if (firstToken !== undefined) first.observe({ provider, model }, firstToken)
+    step({ entries, emits }) {
+      for (const { seq, event } of emits) if (seq !== undefined) events.inc({ name: event.type })
+      for (const { type, params } of entries) if (type === 'recordUsage') call(params as UsageEntry)
     },
     refused: (code) => refusals.inc({ code }),
-    event: (name) => events.inc({ name }),
     watch(name, help, read) {
       new Gauge({
         name,

@@ -1,0 +1,11 @@
+/** The words of a text without what is not its author's own tongue. */
+
+/** Without code blocks, code in a line, links and formulas. A block that was never closed reaches to the end. */
+export const proseOf = (text: string): string =>
+  text
+    .replace(/(?:^|\n)[ \t]*(```+|~~~+)[\s\S]*?(?:\n[ \t]*\1|$)/g, '\n')
+    .replace(/`[^`\n]*`/g, ' ')
+    .replace(/\bhttps?:\/\/[^\s)>\]]+/g, ' ')
+    .replace(/\$\$[\s\S]*?\$\$/g, ' ')
+
+export const withoutQuotes = (text: string): string => text.replace(/"[^"\n]*"|“[^”\n]*”|「[^」\n]*」|『[^』\n]*』|‘[^’\n]*’|《[^》\n]*》|«[^»\n]*»|^[ \t]*>.*$/gm, ' ')

@@ -1,0 +1,4 @@
+import { memoryBus } from '../../../runtime/cluster/bus.memory.ts'
+import { keepsBusContract } from '../../contracts/bus.ts'
+
+keepsBusContract('memory', async () => memoryBus())

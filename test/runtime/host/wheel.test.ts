@@ -1,0 +1,47 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createWheel } from '../../../runtime/host/wheel.ts'
+import { handClock } from '../../support/clock.ts'
+
+test('rings at the first notch after its time, and never before', () => {
+  const clock = handClock(3)
+  const wheel = createWheel(clock, 5)
+  const rung: number[] = []
+  for (const ms of [1, 12, 25]) wheel.at(ms, () => rung.push(clock.now() - ms - 3))
+  clock.move(100)
+  assert.is(rung.length, 3)
+  assert.ok(rung.every((late) => late >= 0 && late < 10), rung.join())
+})
+
+test('many rings share one timer, and none is awaited when nothing is due', () => {
+  const clock = handClock()
+  const wheel = createWheel(clock)
+  let rung = 0
+  for (let n = 0; n < 1_000; n++) wheel.at(n % 50, () => rung++)
+  assert.is(clock.waiting(), 1)
+  clock.move(100)
+  assert.is(rung, 1_000)
+  assert.is(clock.waiting(), 0)
+})
+
+test('what is set while it rings rings later', () => {
+  const clock = handClock()
+  const wheel = createWheel(clock)
+  const rung: string[] = []
+  wheel.at(5, () => {
+    rung.push('first')
+    wheel.at(5, () => rung.push('second'))
+  })
+  clock.move(50)
+  assert.equal(rung, ['first', 'second'])
+})
+
+test('stopped, it rings no more', () => {
+  const clock = handClock()
+  const wheel = createWheel(clock)
+  wheel.at(5, () => assert.unreachable('it rang'))
+  wheel.stop()
+  clock.move(50)
+})
+
+test.run()
