@@ -130,6 +130,11 @@ returns table (tenant_id uuid, actor text, id text) language sql stable security
   select t.tenant_id, t.actor, t.id from timers t where t.fire_at <= until order by t.fire_at limit most
 $$;
 
+create function next_timer(later_than timestamptz)
+returns timestamptz language sql stable security definer set search_path from current as $$
+  select min(fire_at) from timers where fire_at > later_than
+$$;
+
 -- Takes over the work of nodes that are gone. Each row is handed out to one caller.
 create function adopt_effects(gone text[], by_node text, most int)
 returns table (tenant_id uuid, actor text, id text, src text, attempt int)
@@ -175,7 +180,7 @@ declare
   f regprocedure;
 begin
   foreach f in array array[
-    'commit_steps(jsonb, text)', 'due_timers(timestamptz, int)', 'adopt_effects(text[], text, int)',
+    'commit_steps(jsonb, text)', 'due_timers(timestamptz, int)', 'next_timer(timestamptz)', 'adopt_effects(text[], text, int)',
     'waiting_envelopes(int)', 'machine_versions()', 'work_left()', 'keep_chunks(jsonb)', 'find_api_key(text)',
     'is_taken_elsewhere(uuid, text)'
   ]::regprocedure[] loop

@@ -6,7 +6,7 @@ import type { Database } from '../../sql/database.ts'
 import { adoptEffects, readEffect } from '../../sql/effects.ts'
 import { bury, readEnvelope, waitingEnvelopes } from '../../sql/inbox.ts'
 import { goneNodes, leaveNode } from '../../sql/nodes.ts'
-import { dueTimers } from '../../sql/timers.ts'
+import { dueTimers, nextTimer } from '../../sql/timers.ts'
 import type { Bus } from '../cluster/bus.ts'
 import type { Log } from '../watch/log.ts'
 import { createChunkLog } from './chunks.ts'
@@ -64,6 +64,7 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
     clock,
     log,
     due: (until) => dueTimers(db, until),
+    next: (after) => nextTimer(db, after),
     ring: async ({ tenant, actor, id }) => void (await tellInside({ tenant, actor, envelope: { timer: id } })),
   })
   const host = createHost(

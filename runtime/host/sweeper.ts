@@ -17,10 +17,12 @@ interface Needs {
   clock: Clock
   log: Log
   due(until: number): Promise<readonly Due[]>
+  /** When the first timer after this moment comes due. */
+  next(after: number): Promise<number | undefined>
   ring(timer: Due): Promise<void>
 }
 
-export function createSweeper({ clock, log, due, ring }: Needs): Sweeper {
+export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
   let cancel: (() => void) | undefined
   let wakeAt = Number.POSITIVE_INFINITY
   let sweeping = false
@@ -37,8 +39,11 @@ export function createSweeper({ clock, log, due, ring }: Needs): Sweeper {
     sweeping = true
     wakeAt = Number.POSITIVE_INFINITY
     try {
-      const timers = await due(clock.now())
+      const until = clock.now()
+      const timers = await due(until)
       await Promise.all(timers.map((timer) => ring(timer)))
+      // A notice moves the look to an earlier timer and forgets the later one.
+      soonest = Math.min(soonest, (await next(until)) ?? Number.POSITIVE_INFINITY)
     } catch (error) {
       log.warn({ err: error }, 'due timers could not be read')
     }

@@ -60,13 +60,12 @@ const middle = setup({ types: { context: {} as Log & { n: number }, input: {} as
   on: {
     count: { actions: assign({ n: ({ context }) => context.n + 1 }) },
     pong: { actions: 'note' },
-    made: { guard: ({ self }) => !(self.getSnapshot() as unknown as { children?: Record<string, unknown> }).children?.never, actions: 'note' },
     end: '.end',
   },
   states: {
     rest: { on: { next: 'busy', loop: { actions: raise({ type: 'count' }) } } },
     busy: {
-      invoke: { src: 'leaf', id: 'l', input: ({ context }) => context.n, onDone: { target: 'odd', actions: assign({ n: ({ context, event }) => context.n + Number(event.output) }) }, onError: 'rest' },
+      invoke: { src: 'leaf', id: 'l', input: ({ context }: { context: { n: number } }) => context.n, onDone: { target: 'odd', actions: assign({ n: ({ context, event }) => context.n + Number(event.output) }) }, onError: 'rest' },
       on: { next: 'odd', again: { target: 'busy', reenter: true }, poke: { actions: sendTo('l', { type: 'poke' }) }, up: { actions: sendTo('l', { type: 'up' }) }, leafend: { actions: sendTo('l', { type: 'end' }) }, crash: { actions: sendTo('l', { type: 'crash' }) } },
     },
     odd: { always: [{ guard: 'odd', target: 'pair' }, { target: 'rest' }] },

@@ -18,6 +18,9 @@ function table() {
       if (away) throw new Error('the store is away')
       return [...armed].filter(([, at]) => at <= until).map(([id]) => ({ tenant: 't', actor: 'c', id }))
     },
+    async next(after) {
+      return [...armed.values()].filter((at) => at > after).sort((a, b) => a - b)[0]
+    },
     async ring({ id }) {
       armed.delete(id)
       rung.push([id, clock.now()])

@@ -1,0 +1,196 @@
+/** The order of things in the host, on a store that is a map and a clock that a test moves. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Unstorable } from '../../../runtime/host/committer.ts'
+import { type Ask, type Limits, type Needs, createHost, defaultLimits } from '../../../runtime/host/host.ts'
+import type { Step, Tree } from '../../../runtime/host/tree.ts'
+import { silent } from '../../../runtime/watch/log.ts'
+import type { StoredActor } from '../../../sql/actors.ts'
+import type { Outcome, StepRow } from '../../../sql/steps.ts'
+import { handClock, settled } from '../../support/clock.ts'
+import { random } from '../../support/random.ts'
+import { policy } from '../../support/samples.ts'
+import { within } from '../../support/within.ts'
+
+type Way = 'well' | 'before' | 'after' | 'late' | 'unstorable'
+
+/** A store in memory with the promises of sql/004_steps.sql. */
+function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> } = {}) {
+  const clock = handClock()
+  const actors = new Map<string, { version: number; tree: Tree; keys: Set<string> }>()
+  const journal: string[] = []
+  const log: string[] = []
+  const told: Step[] = []
+  const buried: Ask[] = []
+  const recovered: (number | undefined)[] = []
+  let held: (() => Outcome)[] = []
+
+  function apply(row: StepRow): Outcome {
+    const stored = actors.get(row.actor)
+    if (row.dedup && stored?.keys.has(row.dedup)) return 'duplicate'
+    if ((stored?.version ?? 0) !== row.version) return 'fenced'
+    const keys = new Set(stored?.keys)
+    if (row.dedup) keys.add(row.dedup)
+    actors.set(row.actor, { version: row.version + 1, tree: JSON.parse(JSON.stringify(row.tree)) as Tree, keys })
+    journal.push(`${row.actor} ${row.dedup}`)
+    return 'done'
+  }
+
+  const needs: Needs = {
+    clock,
+    log: silent,
+    committer: {
+      async commit(row) {
+        log.push(`commit ${row.actor}`)
+        const way = fate()
+        await settled(1)
+        const lost = () => new Error('the store did not answer')
+        if (way === 'unstorable') throw new Unstorable('a NUL')
+        if (way === 'before') throw lost()
+        if (way === 'late') {
+          held.push(() => apply(row))
+          throw lost()
+        }
+        const outcome = apply(row)
+        if (way === 'after') throw lost()
+        return outcome
+      },
+    },
+    async load(_, actor): Promise<StoredActor | undefined> {
+      log.push(`load ${actor}`)
+      await settled(1)
+      const stored = actors.get(actor)
+      return stored && { kind: 'conversation', version: stored.version, epoch: 0, machineVersion: 1, tree: stored.tree }
+    },
+    async bury(ask) {
+      buried.push(ask)
+    },
+    committed(place, step) {
+      log.push(`told ${place.actor}`)
+      told.push(step)
+    },
+    async recovered(_, __, published) {
+      recovered.push(published)
+    },
+  }
+  const host = createHost(needs, { ...defaultLimits, ...limits })
+  const birth = { kind: 'conversation' as const, owner: 'o', channel: 'web', input: { conversation: 'c', policy: policy({ window: 60_000, waiting: 1_000 }) } }
+  const say = (actor: string, id: string, more: Partial<Ask> = {}) =>
+    host.tell({ tenant: 't', actor, dedup: id, birth, envelope: { to: 'root', event: { type: 'message.received', message: { id, text: id } } }, ...more })
+  const said = (actor: string) => ((actors.get(actor)?.tree.actors.root as { context?: { waiting: { id: string }[] } } | undefined)?.context?.waiting ?? []).map(({ id }) => id)
+  return { host, clock, say, said, log, told, buried, recovered, journal, actors, arrive: () => held.splice(0).map((land) => land()), birth }
+}
+
+test('nothing is told before its step is committed, and steps of one actor never overlap', async () => {
+  const { say, log, said } = simulated()
+  await within(2_000, Promise.all(['m1', 'm2', 'm3'].map((id) => say('c', id))))
+  assert.equal(log, ['load c', 'commit c', 'told c', 'commit c', 'told c', 'commit c', 'told c'])
+  assert.equal(said('c'), ['m1', 'm2', 'm3'])
+})
+
+test('an unknown conversation is refused where nobody brings it into the world', async () => {
+  const { host, log } = simulated()
+  const why = await host.tell({ tenant: 't', actor: 'c', envelope: { to: 'root', event: { type: 'user.stopped' } } }).catch((error: { code: string }) => error.code)
+  assert.is(why, 'conversation.unknown')
+  assert.equal(log, ['load c'])
+})
+
+test('a node that has room for one keeps the order of all', async () => {
+  const { say, said, host } = simulated({ limits: { residents: 1 } })
+  const ids = Array.from({ length: 20 }, (_, n) => `m${n}`)
+  await within(2_000, Promise.all(ids.flatMap((id) => ['a', 'b', 'c'].map((actor) => say(actor, id)))))
+  for (const actor of ['a', 'b', 'c']) assert.equal(said(actor), ids)
+  assert.is(host.counts().waiting, 0)
+})
+
+test('what comes from inside is tried again until the store is back, and what comes from outside is told to', async () => {
+  let away = true
+  const { host, say, clock, journal } = simulated({ fate: () => (away ? 'before' : 'well') })
+  assert.is(await say('c', 'm1').catch((error: { code: string }) => error.code), 'store.unavailable')
+  const inside = say('c', 'm1', { inside: true })
+  await clock.pass(5_000)
+  away = false
+  await clock.pass(5_000)
+  assert.is((await within(1_000, inside)).duplicate, false)
+  assert.equal(journal, ['c m1'])
+  await within(1_000, host.idle())
+})
+
+test('a step that cannot be stored is set aside at once, and the copy stays good', async () => {
+  let way: Way = 'well'
+  const { say, said, buried } = simulated({ fate: () => way })
+  await say('c', 'm1')
+  way = 'unstorable'
+  assert.is(await say('c', 'm2').catch((error: { code: string }) => error.code), 'step.failed')
+  way = 'well'
+  await say('c', 'm3')
+  assert.is(buried.length, 1)
+  assert.equal(said('c'), ['m1', 'm3'])
+})
+
+test('a commit of unknown fate is looked for although nobody writes again', async () => {
+  const ways: Way[] = ['well', 'after']
+  const { say, clock, recovered } = simulated({ fate: () => ways.shift() ?? 'well' })
+  await say('c', 'm1')
+  await say('c', 'm2').catch(() => undefined)
+  await clock.pass(1_000)
+  assert.equal(recovered, [1], 'from the last event that was told')
+})
+
+test('a birth of unknown fate is told from its first event', async () => {
+  const ways: Way[] = ['after']
+  const { say, clock, recovered } = simulated({ fate: () => ways.shift() ?? 'well' })
+  await say('c', 'm1').catch(() => undefined)
+  await clock.pass(1_000)
+  assert.equal(recovered, [0])
+})
+
+test('a commit that lands late is found by whoever is fenced by it', async () => {
+  const ways: Way[] = ['well', 'late']
+  const { say, clock, recovered, arrive, said } = simulated({ fate: () => ways.shift() ?? 'well' })
+  await say('c', 'm1')
+  await say('c', 'm2').catch(() => undefined)
+  await clock.pass(1_000)
+  assert.equal(recovered, [1])
+  arrive()
+  await say('c', 'm3')
+  assert.equal(recovered, [1, 1])
+  assert.equal(said('c'), ['m1', 'm2', 'm3'])
+})
+
+test('a closed host lets go instead of trying for ever', async () => {
+  const { host, say, clock } = simulated({ fate: () => 'before' })
+  const inside = say('c', 'm1', { inside: true }).catch((error: { code: string }) => error.code)
+  await clock.pass(100)
+  host.close()
+  await clock.pass(5_000)
+  assert.is(await within(1_000, inside), 'store.unavailable')
+})
+
+test('whatever the store does, an accepted event is applied once and in order: 200 seeds', async () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const chance = random(seed)
+    const { host, say, said, clock, arrive } = simulated({
+      fate: () => (chance.next() < 0.6 ? 'well' : chance.pick<Way>(['before', 'after', 'late'])),
+      limits: { residents: 2 },
+    })
+    const ids = Array.from({ length: 6 }, (_, n) => `m${n}`)
+    const senders = ['a', 'b', 'c'].map(async (actor) => {
+      // A sender keeps its event until it is taken, and only then sends the next.
+      for (const id of ids) while (!(await say(actor, id).then(() => true, () => false)));
+    })
+    let over = false
+    const all = Promise.all(senders).then(() => (over = true))
+    for (let n = 0; n < 400 && !over; n++) {
+      await clock.pass(100)
+      if (chance.next() < 0.3) arrive()
+    }
+    await within(2_000, all, `seed ${seed}`)
+    arrive()
+    await clock.pass(20_000)
+    await within(2_000, host.idle())
+    for (const actor of ['a', 'b', 'c']) assert.equal(said(actor), ids, `seed ${seed}`)
+  }
+})
+
+test.run()
