@@ -123,7 +123,7 @@ export const conversation = setup({
             ],
             // Stopped before anything began: what was said stays and goes unanswered.
             'user.stopped': { target: 'idle', actions: 'handOver' },
-            'operator.claimed': { target: '#claimed', actions: 'handOver' },
+            'operator.claimed': '#claimed',
           },
           after: { window: 'answering' },
         },
@@ -230,7 +230,8 @@ export const conversation = setup({
     },
     claimed: {
       id: 'claimed',
-      entry: ['nameClaimant', 'tellClaimed', 'join'],
+      // What nobody had answered yet is the person's to answer.
+      entry: ['nameClaimant', 'handOver', 'tellClaimed', 'join'],
       exit: ['leave', 'forgetClaimant'],
       on: {
         'message.received': { actions: 'accept' },

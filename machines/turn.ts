@@ -2,7 +2,7 @@
  * One turn: from a burst of messages to one answer. Admin sorts, an employee writes, QA checks; a failed check climbs the
  * ladder, at last to a person. Whatever ends it early (stop, interruption, a claim) first saves what was already said.
  */
-import { type DoneActorEvent, assign, emit, enqueueActions, setup } from 'xstate'
+import { assign, emit, enqueueActions, setup } from 'xstate'
 import { type AgentOutput, agent } from './agent.ts'
 import { type OrderEntry, type UsageEntry, entries } from './entry.ts'
 import type { Emitted, TurnCode } from './event.ts'
@@ -82,7 +82,6 @@ const sentences = {
 
 /** True of agents that end without a draft because their node is gone. */
 const isLost = (output: AgentOutput) => output.outcome === 'fault' && output.kind === 'lost'
-const outputOf = (event: unknown) => (event as DoneActorEvent<AgentOutput>).output
 
 export const turn = setup({
   types: {

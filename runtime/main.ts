@@ -30,6 +30,8 @@ try {
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
 } catch (error) {
-  process.stderr.write(`${error instanceof WrongSettings || process.env.LOG_LEVEL !== 'debug' ? (error as Error).message : (error as Error).stack}\n`)
+  const { constructor, message, stack } = error as Error
+  // A plain error is a sentence for the operator. Anything else is a fault of ours and shows where it happened.
+  process.stderr.write(`${constructor === Error || error instanceof WrongSettings ? message : stack}\n`)
   process.exit(1)
 }

@@ -15,6 +15,7 @@ import { readHistory } from '../sql/conversations.ts'
 import { type Database, openDatabase } from '../sql/database.ts'
 import { migrate } from '../sql/migrate.ts'
 import { enterNode } from '../sql/nodes.ts'
+import { ping } from '../sql/ping.ts'
 import { demo, keepTenant } from '../sql/tenants.ts'
 import { type Bus, roomOf } from './cluster/bus.ts'
 import { memoryBus } from './cluster/bus.memory.ts'
@@ -72,7 +73,7 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   const desk = createDesk({ db, engine, maxLength: config.maxInputLength, policy, isDraining })
   const health = createHealth({
     store: async () => {
-      await db.sql`select 1`
+      await ping(db)
       return { status: 'healthy', detail: db.kind }
     },
     models: async () => ({ status: models.describe().length > 0 ? 'healthy' : 'critical', detail: modelsLine(models) }),

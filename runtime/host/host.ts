@@ -101,8 +101,6 @@ interface Cell {
 
 const TRIES = 3
 const FENCES = 8
-/** Milliseconds until an actor with a doubtful commit is looked after. */
-const MEND = 500
 
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const { clock, log, committer } = needs
@@ -111,7 +109,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const perTenant = new Map<string, number>()
   let waiting = 0
   let closed = false
-  let restListeners: (() => void)[] = []
+  const restListeners: (() => void)[] = []
 
   function stepperFor(kind: KindName): Stepper {
     const known = steppers.get(kind)
@@ -221,7 +219,6 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         if (error instanceof Refusal) throw error
         // The store did not answer. What was sent may have happened.
         cell.resident = undefined
-        if (!cell.suspect) mend(cell)
         cell.suspect = true
         cell.doubt = true
         log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
@@ -230,16 +227,6 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         wait = Math.min(wait * 2, 2_000)
       }
     }
-  }
-
-  /** What may have happened unseen is looked for also when nobody asks again. */
-  function mend(cell: Cell) {
-    clock.after(MEND, () => {
-      if (closed || !cell.suspect) return
-      enqueue(cell, async () => {
-        await residentOf(cell).catch(() => mend(cell))
-      })
-    })
   }
 
   async function commit(ask: Ask, row: StepRow): Promise<Outcome> {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createAuthenticator } from '../../../runtime/gateway/auth.ts'
-import { type Pressure, createReader, pressureOn } from '../../../runtime/gateway/backpressure.ts'
+import { createReader, pressureOn } from '../../../runtime/gateway/backpressure.ts'
 import type { Desk } from '../../../runtime/gateway/desk.ts'
 import { createApp } from '../../../runtime/gateway/http.ts'
 import { short } from '../../../runtime/gateway/grammar.ts'
@@ -49,7 +49,7 @@ function talker(conversation: string) {
   let said = 0
   bus.publish({ room, name: 'turn.started', payload: { conversation, seq: 2, turn: 't1', messages: ['m'] } })
   return async (isEnough: (said: number) => boolean) => {
-    for (let count = 0; count < 20_000 && !isEnough(said); count++) {
+    for (let count = 0; count < 8_000 && !isEnough(said); count++) {
       bus.publish({ room, name: 'reply.delta', payload: { conversation, turn: 't1', attempt: 1, offset: said++ * PIECE.length, text: PIECE } })
       await breath()
     }
@@ -69,7 +69,7 @@ test('a reader that stops reading is told that it lags, and costs nothing more; 
   const side = youngest()
   const say = talker(conversation)
   const pressed = await say(() => pressureOn(side) === 'lagging')
-  assert.is<Pressure>(pressureOn(side), 'lagging')
+  assert.is(pressureOn(side), 'lagging')
   const room = `t:${demo.id}:c:${conversation}`
   await until(() => sockets.io.sockets.adapter.rooms.get(room)?.size === 1, 'leaving the room')
   const queued = queueOf(side)

@@ -23,7 +23,7 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
   const told: Step[] = []
   const buried: Ask[] = []
   const recovered: (number | undefined)[] = []
-  let held: (() => Outcome)[] = []
+  const held: (() => Outcome)[] = []
 
   function apply(row: StepRow): Outcome {
     const stored = actors.get(row.actor)
