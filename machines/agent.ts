@@ -57,6 +57,7 @@ export const agent = setup({
     wantsTools: ({ context }) => (context.draft?.calls.length ?? 0) > 0 && context.rounds.length < ROUNDS,
     isRefused: ({ context }) => context.draft?.reason === 'refusal' || context.draft?.reason === 'filter',
     isThin: ({ context }) => isThin(context),
+    isLost: (_, { kind }: { kind: string }) => kind === 'lost',
   },
 }).createMachine({
   id: 'agent',
@@ -108,17 +109,21 @@ export const agent = setup({
         id: 'consult',
         input: ({ context }) => ({ turn: context.turn, calls: context.draft?.calls ?? [] }),
         onDone: { target: 'writing', actions: assign({ rounds: ({ context, event }) => [...context.rounds, { calls: context.draft?.calls ?? [], results: event.output }] }) },
-        // A tool that fails is told to the model, which goes on without it.
-        onError: {
-          target: 'writing',
-          actions: assign({
-            rounds: ({ context, event }) => {
-              const calls = context.draft?.calls ?? []
-              const text = `The tool failed: ${faultOf(event.error).why}`
-              return [...context.rounds, { calls, results: calls.map(({ id, name }) => ({ id, name, text, failed: true })) }]
-            },
-          }),
-        },
+        onError: [
+          // The node died between two rounds, and with it the place where the words so far stood: the attempt begins anew.
+          { guard: { type: 'isLost', params: ({ event }) => faultOf(event.error) }, target: 'failed', actions: assign({ fault: ({ event }) => faultOf(event.error) }) },
+          // A tool that fails is told to the model, which goes on without it.
+          {
+            target: 'writing',
+            actions: assign({
+              rounds: ({ context, event }) => {
+                const calls = context.draft?.calls ?? []
+                const text = `The tool failed: ${faultOf(event.error).why}`
+                return [...context.rounds, { calls, results: calls.map(({ id, name }) => ({ id, name, text, failed: true })) }]
+              },
+            }),
+          },
+        ],
       },
     },
     answered: { type: 'final' },

@@ -2,7 +2,7 @@
  * A conversation, for as long as it lives: gathers what people say, has it answered turn by turn, stops on request, yields to a
  * person. While a person has claimed it there is no transition by which an agent could speak.
  */
-import { assign, emit, enqueueActions, sendTo, setup, stateIn } from 'xstate'
+import { and, assign, emit, sendTo, setup, stateIn } from 'xstate'
 import type { Emitted, TurnCode } from './event.ts'
 import type { Part } from './message.ts'
 import type { Policy } from './policy.ts'
@@ -22,6 +22,8 @@ export type ConversationEvent =
   | { type: 'operator.said'; message: { id: string; text: string } }
   | { type: 'operator.released' }
   | { type: 'budget.renewed' }
+  /** The turn cannot go on: what it waits for could not be taken in. */
+  | { type: 'turn.broken' }
 
 interface Context extends ConversationInput {
   turns: number
@@ -30,10 +32,13 @@ interface Context extends ConversationInput {
   /** Dollars spent since the budget was whole; an unknown price counts as nothing here and is shown as unknown elsewhere. */
   spent: number
   claimant: string | null
+  /** Messages merged into the turn under way. */
+  merged: number
 }
 
 type Cut = Extract<TurnCode, 'user.stopped' | 'message.interrupted' | 'operator.claimed'>
 
+const nameOf = ({ turns }: Context) => `t${turns}`
 const messageOf = (event: ConversationEvent) => (event as Extract<ConversationEvent, { type: 'message.received' }>).message
 
 export const conversation = setup({
@@ -57,7 +62,8 @@ export const conversation = setup({
       },
     }),
     refuse: emit(({ event }, { code }: { code: 'turn.busy' | 'mailbox.full' }) => ({ type: 'message.refused', id: messageOf(event).id, code })),
-    beginTurn: assign(({ context }) => ({ turns: context.turns + 1 })),
+    beginTurn: assign(({ context }) => ({ turns: context.turns + 1, merged: 0 })),
+    countMerged: assign(({ context }) => ({ merged: context.merged + 1 })),
     /** The turn has its own copy of what it answers. */
     handOver: assign({ waiting: [] }),
     cutTurn: sendTo('turn', (_, { code }: { code: Cut }) => ({ type: 'turn.cut', code })),
@@ -67,6 +73,12 @@ export const conversation = setup({
     }),
     clearHistory: emit(({ event }) => ({ type: 'history.cleared', at: timeOf(event) })),
     renewBudget: assign({ spent: 0 }),
+    addSpent: assign(({ context }, { cost }: Pick<TurnOutput, 'cost'>) => ({ spent: context.spent + (cost === 'unknown' ? 0 : cost) })),
+    /** A turn that ends where it begins: nobody works on it, and whoever waits for the answer is told so. */
+    tellBegun: emit(({ context }) => ({ type: 'turn.started', turn: nameOf(context), messages: context.waiting.map(({ id }) => id) })),
+    tellStopped: emit(({ context }) => ({ type: 'turn.stopped', turn: nameOf(context), code: 'user.stopped' })),
+    tellSpent: emit(({ context }) => ({ type: 'turn.failed', turn: nameOf(context), code: 'quota.spent', message: 'The budget of this conversation is spent.' })),
+    tellBroken: emit(({ context }) => ({ type: 'turn.failed', turn: nameOf(context), code: 'answer.failed', message: 'The turn broke. A person has been asked to look at this.' })),
     tellAutomated: emit({ type: 'conversation.state', value: 'automated', attention: 'automated' }),
     tellAsked: emit({ type: 'conversation.state', value: 'asked', attention: 'human', reason: 'board.asked' }),
     tellExhausted: emit({ type: 'conversation.state', value: 'exhausted', attention: 'automated', reason: 'quota.spent' }),
@@ -74,14 +86,15 @@ export const conversation = setup({
     join: emit(({ context }) => ({ type: 'operator.joined', name: context.claimant ?? '' })),
     leave: emit(({ context }) => ({ type: 'operator.left', name: context.claimant ?? '' })),
     nameClaimant: assign(({ event }) => (event.type === 'operator.claimed' ? { claimant: event.name } : {})),
-    forgetClaimant: assign({ claimant: null }),
+    forgetClaimant: assign({ claimant: null, merged: 0 }),
     speakAsOperator: emit(({ event }) => {
       const { message } = event as Extract<ConversationEvent, { type: 'operator.said' }>
       return { type: 'message.accepted', message: { id: message.id, role: 'operator', text: message.text, at: timeOf(event) } }
     }),
   },
   guards: {
-    isFull: ({ context }) => context.waiting.length >= context.policy.waiting,
+    isYielding: stateIn({ automated: { answering: 'yielding' } }),
+    isFull: ({ context }) => context.waiting.length + context.merged >= context.policy.waiting,
     gathers: ({ context }) => context.policy.window > 0,
     hasWaiting: ({ context }) => context.waiting.length > 0,
     rejects: ({ context }) => context.policy.whileBusy === 'reject',
@@ -90,8 +103,6 @@ export const conversation = setup({
     /** A claim does not make a spent budget whole. */
     isOver: ({ context }) => context.policy.budget !== null && context.spent > 0 && context.spent >= context.policy.budget,
     asksBoard: (_, { end }: TurnOutput) => end === 'board',
-    isSpent: ({ context }, { cost }: Pick<TurnOutput, 'cost'>) =>
-      context.policy.budget !== null && context.spent + (cost === 'unknown' ? 0 : cost) >= context.policy.budget,
   },
   delays: {
     window: ({ context }) => context.policy.window,
@@ -99,7 +110,7 @@ export const conversation = setup({
   },
 }).createMachine({
   id: 'conversation',
-  context: ({ input }) => ({ ...input, turns: 0, waiting: [], spent: 0, claimant: null }),
+  context: ({ input }) => ({ ...input, turns: 0, waiting: [], spent: 0, claimant: null, merged: 0 }),
   on: { 'history.cleared': { actions: 'clearHistory' } },
   initial: 'automated',
   states: {
@@ -121,8 +132,8 @@ export const conversation = setup({
               { guard: 'isFull', actions: { type: 'refuse', params: { code: 'mailbox.full' } } },
               { actions: ['accept', 'queue'] },
             ],
-            // Stopped before anything began: what was said stays and goes unanswered.
-            'user.stopped': { target: 'idle', actions: 'handOver' },
+            // Stopped before anything began: what was said stays, goes unanswered, and whoever waits for the answer is told.
+            'user.stopped': { target: 'idle', actions: ['beginTurn', 'tellBegun', 'tellStopped', 'handOver'] },
             'operator.claimed': '#claimed',
           },
           after: { window: 'answering' },
@@ -134,29 +145,20 @@ export const conversation = setup({
             id: 'turn',
             input: ({ context }) => ({
               conversation: context.conversation,
-              turn: `t${context.turns}`,
+              turn: nameOf(context),
               messages: context.waiting,
               policy: { attempts: context.policy.attempts, patience: context.policy.patience },
             }),
             onDone: [
-              { guard: stateIn({ automated: { answering: 'yielding' } }), target: '#claimed', actions: assign({ spent: ({ context, event }) => context.spent + dollars(event.output) }) },
-              {
-                guard: { type: 'isSpent', params: ({ event }) => event.output },
-                target: 'exhausted',
-                actions: assign({ spent: ({ context, event }) => context.spent + dollars(event.output) }),
-              },
-              {
-                guard: { type: 'asksBoard', params: ({ event }) => event.output },
-                target: 'asked',
-                actions: assign({ spent: ({ context, event }) => context.spent + dollars(event.output) }),
-              },
-              { target: 'rested', actions: assign({ spent: ({ context, event }) => context.spent + dollars(event.output) }) },
+              { guard: 'isYielding', target: '#claimed', actions: { type: 'addSpent', params: ({ event }) => event.output } },
+              { guard: { type: 'asksBoard', params: ({ event }) => event.output }, target: 'asked', actions: { type: 'addSpent', params: ({ event }) => event.output } },
+              { target: 'rested', actions: { type: 'addSpent', params: ({ event }) => event.output } },
             ],
             // The turn's own chart broke. It told nothing, so the watchers are told here, and a person is asked.
-            onError: {
-              target: 'asked',
-              actions: emit(({ context }) => ({ type: 'turn.failed', turn: `t${context.turns}`, code: 'answer.failed', message: 'The turn broke. A person has been asked to look at this.' })),
-            },
+            onError: [{ guard: 'isYielding', target: '#claimed', actions: 'tellBroken' }, { target: 'asked', actions: 'tellBroken' }],
+          },
+          on: {
+            'turn.broken': [{ guard: 'isYielding', target: '#claimed', actions: 'tellBroken' }, { target: 'asked', actions: 'tellBroken' }],
           },
           initial: 'working',
           states: {
@@ -166,7 +168,7 @@ export const conversation = setup({
                 'message.received': [
                   { guard: 'rejects', actions: { type: 'refuse', params: { code: 'turn.busy' } } },
                   { guard: 'isFull', actions: { type: 'refuse', params: { code: 'mailbox.full' } } },
-                  { guard: 'merges', actions: ['accept', 'widenTurn'] },
+                  { guard: 'merges', actions: ['accept', 'countMerged', 'widenTurn'] },
                   { guard: 'interrupts', actions: ['accept', 'queue', { type: 'cutTurn', params: { code: 'message.interrupted' } }] },
                   { actions: ['accept', 'queue'] },
                 ],
@@ -194,14 +196,21 @@ export const conversation = setup({
             },
           },
         },
-        rested: { always: [{ guard: 'isOver', target: 'exhausted' }, { guard: 'hasWaiting', target: 'answering' }, { target: 'idle' }] },
+        rested: {
+          always: [
+            { guard: and(['isOver', 'hasWaiting']), target: 'exhausted', actions: ['beginTurn', 'tellBegun', 'tellSpent', 'handOver'] },
+            { guard: 'isOver', target: 'exhausted' },
+            { guard: 'hasWaiting', target: 'answering' },
+            { target: 'idle' },
+          ],
+        },
         /** No answer was good enough: the Board (a person) has been asked. The next message is tried again all the same. */
         asked: {
           entry: 'tellAsked',
           exit: 'tellAutomated',
-          always: { guard: 'hasWaiting', target: 'answering' },
+          always: { guard: 'hasWaiting', target: 'rested' },
           on: {
-            'message.received': { target: 'answering', actions: ['accept', 'queue'] },
+            'message.received': { target: 'rested', actions: ['accept', 'queue'] },
             'operator.claimed': '#claimed',
           },
         },
@@ -210,16 +219,7 @@ export const conversation = setup({
           exit: 'tellAutomated',
           on: {
             // Over the limit gets an answer, and it costs nothing.
-            'message.received': {
-              actions: enqueueActions(({ context, event, enqueue }) => {
-                const { id } = messageOf(event)
-                const name = `t${context.turns + 1}`
-                enqueue('accept')
-                enqueue('beginTurn')
-                enqueue.emit({ type: 'turn.started', turn: name, messages: [id] })
-                enqueue.emit({ type: 'turn.failed', turn: name, code: 'quota.spent', message: 'The budget of this conversation is spent.' })
-              }),
-            },
+            'message.received': { actions: ['accept', 'queue', 'beginTurn', 'tellBegun', 'tellSpent', 'handOver'] },
             'budget.renewed': 'refreshed',
             'operator.claimed': '#claimed',
           },
@@ -241,5 +241,3 @@ export const conversation = setup({
     },
   },
 })
-
-const dollars = ({ cost }: Pick<TurnOutput, 'cost'>) => (cost === 'unknown' ? 0 : cost)

@@ -16,6 +16,8 @@ export interface DurableEvents {
   'message.accepted': { message: Omit<Message, 'seq'> }
   'history.cleared': { at: number }
   'turn.started': { turn: string; messages: string[] }
+  /** More messages belong to this turn now: it answers them all. */
+  'turn.widened': { turn: string; messages: string[] }
   'turn.classified': { turn: string; difficulty: string; intent: string; tier: string; saved?: number }
   'turn.escalated': { turn: string; from: string; to: string; reason: string }
   'reply.retracted': { turn: string; attempt: number; reason: string }

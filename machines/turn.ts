@@ -106,6 +106,7 @@ export const turn = setup({
     tellChecking: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'qa', status: 'checking' })),
     retract: emit(({ context }, { reason }: { reason: string }) => ({ type: 'reply.retracted', turn: context.turn, attempt: context.attempt, reason })),
     widen: assign(({ context, event }) => (event.type === 'turn.widened' ? { messages: [...context.messages, event.message] } : {})),
+    tellWidened: emit(({ context, event }) => ({ type: 'turn.widened', turn: context.turn, messages: event.type === 'turn.widened' ? [event.message.id] : [] })),
     cut: assign(({ event }) => ({ cut: event.type === 'turn.cut' ? event.code : 'user.stopped' })),
     /** The reply as it was spoken becomes a message. */
     deliver: emit(({ context, event }) => {
@@ -143,9 +144,10 @@ export const turn = setup({
     askBack: emit(({ context, event }) => ({
       type: 'reply.finished',
       turn: context.turn,
-      attempt: 1,
+      // A withdrawn attempt's number is never used again.
+      attempt: context.attempt + 1,
       message: {
-        id: `${context.conversation}.${context.turn}.1`,
+        id: replyId({ ...context, attempt: context.attempt + 1 }),
         role: 'assistant',
         text: context.classification?.question ?? 'Could you say a little more about what you need?',
         turn: context.turn,
@@ -234,7 +236,7 @@ export const turn = setup({
       on: {
         // Nothing is being said: words of an attempt that a wider turn withdrew must not come back.
         'turn.cut': { target: 'stopped', actions: 'cut' },
-        'turn.widened': { target: 'classifying', reenter: true, actions: 'widen' },
+        'turn.widened': { target: 'classifying', reenter: true, actions: ['widen', 'tellWidened'] },
       },
       after: { briefly: { target: 'answering', actions: assign({ classification: unsorted }) } },
     },
@@ -293,7 +295,7 @@ export const turn = setup({
       },
       on: {
         'turn.cut': { target: 'cutting', actions: 'cut' },
-        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen'] },
+        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen', 'tellWidened'] },
       },
       after: { patience: { target: 'climbing', actions: { type: 'noteWhy', params: { why: 'the answer took too long' } } } },
     },
@@ -340,7 +342,7 @@ export const turn = setup({
       },
       on: {
         'turn.cut': { target: 'cutting', actions: 'cut' },
-        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen'] },
+        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen', 'tellWidened'] },
       },
       after: { shortly: 'delivered' },
     },

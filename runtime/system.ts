@@ -58,14 +58,14 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   const db = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir, log })
   await migrate(db)
   await keepTenant(db, demo)
-  const presence = await openPresence(config, db, node)
+  const { presence, close: leave } = await openPresence(config, db, node, log)
 
   const bus = memoryBus({ log })
   const metrics = createMetrics()
   const knowledge = createKnowledge(db, Date.now)
   await knowledge.add(demo.id, { kb: 'demo', externalId: 'README.md', title: 'Nexus', content: await readFile(here('../README.md'), 'utf8') })
 
-  const engine = createEngine({ db, bus, log, node, observe: metrics.step, slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }) })
+  const engine = createEngine({ db, bus, log, node, observe: metrics.step, ...(presence && { presence }), slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }) })
   let draining = false
   const isDraining = () => draining
   const authenticate = createAuthenticator({ db, environment: config.environment, apiKey: config.apiKey, jwtSecret: config.jwtSecret })
@@ -123,18 +123,36 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
       await app.close()
       await bus.close()
       await redis?.close()
-      await presence?.close()
+      await leave()
       await db.close()
     },
   }
 }
 
 /** A connection of its own, whose lock tells the neighbours that we live. The embedded store has no neighbours. */
-async function openPresence(config: Config, db: Database, node: string): Promise<Database | undefined> {
-  const presence = config.databaseUrl ? await openDatabase({ url: config.databaseUrl, max: 1 }) : undefined
-  if (await enterNode(db, presence ?? db, node)) return presence
-  await presence?.close()
-  throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+async function openPresence(config: Config, db: Database, node: string, log: Log) {
+  const lock = config.databaseUrl ? await openDatabase({ url: config.databaseUrl, max: 1 }) : undefined
+  const hold = () => enterNode(db, lock ?? db, node)
+  // A neighbour that looks whether we live holds the lock for a moment.
+  for (let tries = 1; !(await hold()); tries++) {
+    if (tries === 3) {
+      await lock?.close()
+      throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return {
+    close: async () => lock?.close(),
+    ...(lock && {
+      presence: {
+        hold,
+        lost() {
+          log.error({ node }, 'another process has taken the name of this node, and with it its work: this one ends')
+          process.exit(1)
+        },
+      },
+    }),
+  }
 }
 
 /** Whoever fills a slot, by the slot's name. To add one: the slot in its chart, the filling in actors/, one line here. */
@@ -154,7 +172,7 @@ function slotsOf({ db, bus, models, knowledge, speeches }: { db: Database; bus: 
       // Words may have been heard already: the machine withdraws them and begins a new attempt.
       whenLost: 'tell',
     },
-    consult: { fill: consulting(), whenLost: 'repeat' },
+    consult: { fill: consulting(), whenLost: 'tell' },
     validate: { fill: validating(), whenLost: 'repeat' },
     salvage: { fill: salvaging({ cut: (place) => speeches.cut(place), logged: spokenBefore(db) }), whenLost: 'repeat' },
   }

@@ -70,7 +70,11 @@ end
 $$;
 
 call guard(array['api_keys']);
-grant select on tenants to nexus_app, nexus_writer;
+
+-- A tenant sees itself and no other. The host looks tenants up as the owner of the table, before it knows whose door to open.
+alter table tenants enable row level security;
+create policy tenants_tenant on tenants for select to nexus_app using (id = nullif(current_setting('app.tenant', true), '')::uuid);
+grant select on tenants to nexus_app;
 
 -- A key is looked up before its tenant is known; the caller compares the hash in constant time.
 create policy api_keys_lookup on api_keys for select to nexus_writer using (true);

@@ -96,4 +96,5 @@ create table nodes (
 
 call guard(array['actors', 'inbox', 'journal', 'effects', 'timers', 'chunks', 'dead_letters']);
 call entrust(array['actors', 'inbox', 'journal', 'effects', 'timers', 'chunks', 'dead_letters']);
+grant select on nodes to nexus_writer; -- whose work is whose
 grant usage on sequence inbox_seq_seq, dead_letters_id_seq to nexus_app, nexus_writer;

@@ -141,7 +141,9 @@ returns table (tenant_id uuid, actor text, id text, src text, attempt int)
 language sql security definer set search_path from current as $$
   update effects e set claim_node = by_node, attempt = e.attempt + 1, claimed_at = now()
   from (
-    select x.tenant_id, x.actor, x.id from effects x where x.claim_node = any(gone) order by x.claimed_at limit most
+    select x.tenant_id, x.actor, x.id from effects x
+    where x.claim_node = any(gone) or (x.claim_node <> by_node and x.claim_node not in (select k.node from nodes k))
+    order by x.claimed_at limit most
     for update skip locked
   ) o
   where e.tenant_id = o.tenant_id and e.actor = o.actor and e.id = o.id
@@ -187,6 +189,8 @@ begin
     execute format('revoke all on function %s from public', f);
     execute format('grant execute on function %s to %I', f, current_user);
     execute format('grant create on schema %I to nexus_writer', current_schema());
+    -- Temporary tables are searched first unless named last: nobody may shadow ours.
+    execute format('alter function %s set search_path = %I, pg_temp', f, current_schema());
     execute format('alter function %s owner to nexus_writer', f);
     execute format('revoke create on schema %I from nexus_writer', current_schema());
     execute format('grant execute on function %s to %I', f, current_user);

@@ -105,7 +105,7 @@ export const readTurnOf = (db: Database, tenant: string, conversation: string, m
     (sql) => sql<StoredEvent[]>`
       with begun as (
         select payload ->> 'turn' as turn, seq from events
-        where conversation = ${conversation} and name = 'turn.started' and payload -> 'messages' ? ${message}
+        where conversation = ${conversation} and name in ('turn.started', 'turn.widened') and payload -> 'messages' ? ${message}
         order by seq limit 1
       )
       select e.seq, e.name, e.payload from events e, begun

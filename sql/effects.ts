@@ -18,7 +18,7 @@ export interface StoredEffect {
   node: string
 }
 
-/** Takes over work whose nodes are gone, each row once. */
+/** Takes over work whose nodes are gone, each row once; those that nobody has entered count as gone. */
 export const adoptEffects = ({ sql }: Database, gone: string[], node: string, most = 500) =>
   sql<Adopted[]>`
     select tenant_id as tenant, actor, id, src, attempt from adopt_effects(${gone}, ${node}, ${most})

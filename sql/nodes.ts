@@ -29,5 +29,5 @@ export async function goneNodes({ sql }: Pick<Database, 'sql'>, me: string): Pro
 }
 
 export async function leaveNode({ sql }: Pick<Database, 'sql'>, node: string): Promise<void> {
-  await sql`delete from nodes where node = ${node}`
+  await sql`delete from nodes where node = ${node} and pg_try_advisory_xact_lock(lock_key)`
 }

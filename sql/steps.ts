@@ -33,7 +33,7 @@ export interface StepRow {
 /** `fenced`: the actor moved on without us; our copy is stale and nothing of the step happened. */
 export type Outcome = 'done' | 'duplicate' | 'fenced'
 
-/** Commits steps of different actors in one round trip, each fenced for itself. Throws when the store is away: then nothing happened. */
+/** Commits steps of different actors in one round trip, each fenced for itself. Throws when the store does not answer: what happened is then unknown. */
 export async function commitSteps({ sql }: Database, rows: StepRow[], node: string): Promise<Outcome[]> {
   const outcomes = rows.map((): Outcome => 'fenced')
   const told = await sql<{ n: number; outcome: Outcome }[]>`

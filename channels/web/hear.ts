@@ -34,6 +34,7 @@ const rules: Rules = {
   },
   'history.cleared': (t, { seq }) => noted({ ...t, messages: [], notes: [] }, { seq, kind: 'cleared' }),
   'turn.started': (t, { turn, messages }) => ({ ...amend(t, turn, { messages }), current: turn }),
+  'turn.widened': (t, { turn, messages }) => amend(t, turn, { messages: [...(t.turns[turn]?.messages ?? []), ...messages] }),
   'turn.classified': (t, { turn, difficulty, intent, tier }) => amend(t, turn, { difficulty, intent, tier }),
   'turn.escalated': (t, { turn, from, to, reason }) => amend(t, turn, { climbed: { from, to, reason } }),
   'agent.status': (t, { turn, agent, status, model, tool }) =>

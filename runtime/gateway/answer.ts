@@ -36,7 +36,8 @@ export function followMessage({ db, bus }: { db: Database; bus: Bus }, tenant: s
   })
 
   function take(name: string, event: TurnEvent) {
-    if (name === 'turn.started' && event.messages?.includes(message)) state.turn = event.turn as string
+    // A turn takes a message up at its start, or later where rapid messages are merged.
+    if ((name === 'turn.started' || name === 'turn.widened') && event.messages?.includes(message)) state.turn = event.turn as string
     if (!state.turn || event.turn !== state.turn || state.over) return
     if (name === 'reply.finished') state.reply = event
     else if (name === 'turn.failed') state.over = { error: new Refusal('answer.failed', { details: { code: event.code, message: event.message } }) }

@@ -40,6 +40,8 @@ interface Needs {
 
 /** Milliseconds between looks at the queues of sockets that hear a reply. */
 const LOOK = 1_000
+/** Milliseconds that the queues of all sockets together have at the end. */
+const FAREWELL = 1_000
 
 export function openSockets(needs: Needs): { io: ChatServer; close(): Promise<void>; leave(within: number): void } {
   const { http, bus, authenticate, log, origins, frameLimit } = needs
@@ -110,9 +112,21 @@ export function openSockets(needs: Needs): { io: ChatServer; close(): Promise<vo
     },
     async close() {
       clearInterval(look)
+      await farewell(io)
+      // It waits for every request and stream of the server: answers may leave, readers that do not read come back with their cursor.
+      const late = setTimeout(() => http.closeAllConnections(), FAREWELL)
       await io.close()
+      clearTimeout(late)
     },
   }
+}
+
+/** Lets every queue run empty first: closing the whole server throws away what waits, and the end of a reply may be in it. */
+async function farewell(io: ChatServer) {
+  // The connection and not the socket: whoever is disconnected by the server on purpose does not come back by itself.
+  for (const { conn } of io.sockets.sockets.values()) conn.close()
+  const until = Date.now() + FAREWELL
+  while (io.engine.clientsCount > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
 /** Answers once; a join does so inside its own synchronous stretch. */

@@ -105,6 +105,7 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
   })
+  raw.flushHeaders() // the reader knows at once that it was let in, and not with the first word
   raw.socket?.setNoDelay(true)
   const heartbeat = setInterval(() => raw.write(': \n\n'), HEARTBEAT)
 
@@ -143,7 +144,8 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
       if (over || (payload.seq !== undefined && payload.seq <= seq)) return
       const before = seq
       seq = payload.seq ?? seq
-      if (name === 'turn.started' && turn === undefined && (!message || payload.messages?.includes(message))) {
+      const begins = message ? (name === 'turn.started' || name === 'turn.widened') && payload.messages?.includes(message) : name === 'turn.started'
+      if (turn === undefined && begins) {
         turn = payload.turn
         at = { turn, attempt: 0, offset: 0 }
       }

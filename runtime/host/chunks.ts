@@ -11,6 +11,8 @@ export interface ChunkLog {
   add(chunk: Chunk): void
   /** What is not yet written of this turn needs not be any more: its text stands as a message. */
   forget(turn: Pick<Chunk, 'tenant' | 'actor' | 'turn'>): void
+  /** A turn whose pieces another process wrote is ours to end. */
+  inherit(turn: Pick<Chunk, 'tenant' | 'actor' | 'turn'>): void
   /** Resolves when all that was added so far is kept. */
   settle(): Promise<void>
 }
@@ -65,6 +67,7 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
         .then(() => remove(turn))
         .catch((error) => log.warn({ err: error }, 'old pieces of a stream stay behind'))
     },
+    inherit: (turn) => void written.add(keyOf(turn)),
     async settle() {
       await write()
       await writing

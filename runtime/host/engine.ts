@@ -3,10 +3,10 @@ import { loadActor, machineVersions } from '../../sql/actors.ts'
 import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
 import { readEventsAfter } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
-import { adoptEffects, readEffect } from '../../sql/effects.ts'
-import { bury, readEnvelope, waitingEnvelopes } from '../../sql/inbox.ts'
-import { goneNodes, leaveNode } from '../../sql/nodes.ts'
+import { readEffect } from '../../sql/effects.ts'
+import { bury } from '../../sql/inbox.ts'
 import { dueTimers, nextTimer } from '../../sql/timers.ts'
+import { Refusal } from '../../machines/refusal.ts'
 import type { Bus } from '../cluster/bus.ts'
 import type { Log } from '../watch/log.ts'
 import { createChunkLog } from './chunks.ts'
@@ -14,6 +14,7 @@ import { type Clock, systemClock } from './clock.ts'
 import { createCommitter } from './committer.ts'
 import { type Ask, type Host, type Limits, createHost, defaultLimits } from './host.ts'
 import { unreachable } from './migrate.ts'
+import { type Presence, createPatrol } from './patrol.ts'
 import { createPublisher } from './publish.ts'
 import { type Piece, type Runner, type Slot, createRunner } from './runner.ts'
 import { type Speeches, createSpeeches } from './speech.ts'
@@ -43,13 +44,11 @@ interface Parts {
   limits?: Limits
   /** Hears of every committed step, for figures. */
   observe?(step: Step): void
+  /** How the neighbours know that we live; without it nobody is looked after but ourselves. */
+  presence?: Presence
 }
 
-/** Milliseconds between looks for dead neighbours and for events that others accepted. */
-const PATROL = 2_000
-const ALL = 2_147_483_647
-
-export function createEngine({ db, bus, log, node, slots, clock = systemClock, limits = defaultLimits, observe = () => {} }: Parts): Engine {
+export function createEngine({ db, bus, log, node, slots, clock = systemClock, limits = defaultLimits, observe = () => {}, presence }: Parts): Engine {
   const wheel = createWheel(clock)
   const chunks = createChunkLog({
     clock,
@@ -96,7 +95,9 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
         publisher.tell({ tenant, actor }, name, { conversation: actor, seq, ...payload }, true)
       }
     }
-    for (const id of callsIn(tree)) {
+    const wanted = callsIn(tree)
+    for (const id of runner.running({ tenant, actor })) if (!wanted.has(id)) runner.cancel({ tenant, actor, id })
+    for (const id of wanted) {
       if (runner.isRunning({ tenant, actor, id })) continue
       const effect = await readEffect(db, tenant, actor, id)
       // What another node has claimed is its own.
@@ -109,16 +110,21 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
     const ask: Ask = { tenant, actor, envelope }
     if (await tellInside(ask)) return
     // The answer itself broke the step. The machine hears that its work failed, which it knows how to bear.
-    await tellInside({ ...ask, envelope: { call: id, error: { kind: 'poisonous', message: 'the answer could not be taken in' } } })
+    if (await tellInside({ ...ask, envelope: { call: id, error: { kind: 'poisonous', message: 'the answer could not be taken in' } } })) return
+    // That broke it too. The turn ends, and says so, rather than wait for ever.
+    await tellInside({ ...ask, envelope: { to: 'root', event: { type: 'turn.broken' } } })
   }
 
-  /** False when the event was set aside. */
+  /** False when the event was set aside. When the node closes before the store answers, the work stays claimed and is adopted. */
   async function tellInside(ask: Ask): Promise<boolean> {
     try {
       await host.tell({ ...ask, inside: true })
       return true
     } catch (error) {
-      log.error({ err: error, actor: ask.actor }, 'an event from inside was set aside')
+      if (!(error instanceof Refusal) || error.code !== 'step.failed') {
+        log.warn({ err: error, actor: ask.actor }, 'an event from inside was not taken')
+        return true
+      }
       return false
     }
   }
@@ -128,43 +134,19 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
     await bury(db, { tenant, actor, dedup: dedup ?? null, envelope, error: error.stack ?? error.message })
   }
 
-  async function adopt(names: string[]) {
-    // In portions, so that neighbours share the work. Our own is adopted whole: it would be found again and again.
-    const most = names.includes(node) ? ALL : 500
-    for (;;) {
-      const effects = await adoptEffects(db, names, node, most)
-      for (const { tenant, actor, id, src, attempt } of effects) {
-        const effect = await readEffect(db, tenant, actor, id)
-        if (effect) runner.start({ tenant, actor, id, src, input: effect.input, attempt })
-      }
-      if (effects.length > 0) log.info({ from: names.join(' '), pieces: effects.length }, 'went on with work that was left behind')
-      if (effects.length < most) return
-    }
-  }
-
-  async function takeWaiting() {
-    for (const place of await waitingEnvelopes(db)) {
-      const kept = await readEnvelope(db, place)
-      if (kept) await tellInside({ ...(kept as Pick<Ask, 'envelope' | 'birth'>), tenant: place.tenant, actor: place.actor, dedup: place.dedup, pending: true })
-    }
-  }
-
-  let endPatrol = () => {}
-  function patrol() {
-    endPatrol = clock.after(PATROL, () => void round().finally(patrol))
-  }
-  async function round() {
-    try {
-      const gone = db.kind === 'postgres' ? await goneNodes(db, node) : []
-      if (gone.length > 0) {
-        await adopt(gone)
-        for (const name of gone) await leaveNode(db, name)
-      }
-      await takeWaiting()
-    } catch (error) {
-      log.warn({ err: error }, 'the patrol could not reach the store')
-    }
-  }
+  const patrol = createPatrol({
+    db,
+    node,
+    clock,
+    log,
+    ...(presence && { presence }),
+    take({ tenant, actor, id, src, input, attempt }) {
+      const { turn } = (input ?? {}) as { turn?: string }
+      if (turn) chunks.inherit({ tenant, actor, turn })
+      runner.start({ tenant, actor, id, src, input, attempt })
+    },
+    apply: async (place, kept) => void (await tellInside({ ...kept, ...place, pending: true })),
+  })
 
   return {
     host,
@@ -173,17 +155,12 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
     async start() {
       const wrong = unreachable(await machineVersions(db))
       if (wrong.length > 0) throw new Error(`The database cannot be served: ${wrong.join('; ')}.`)
-      const gone = await goneNodes(db, node)
-      await adopt(gone)
-      await adopt([node])
-      for (const name of gone) await leaveNode(db, name)
-      await takeWaiting()
+      await patrol.start()
       sweeper.start()
-      patrol()
     },
     async stop(ms) {
       sweeper.stop()
-      endPatrol()
+      await patrol.stop()
       await runner.quiet(ms)
       runner.abandon()
       host.close()

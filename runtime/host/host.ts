@@ -70,6 +70,16 @@ export interface Host {
   close(): void
 }
 
+function readable({ kind, machineVersion, tree }: StoredActor): Tree {
+  try {
+    const known = migrated(kind, machineVersion, tree as Tree)
+    if (typeof known?.v !== 'number' || !known.actors) throw new Error('the tree is damaged')
+    return known
+  } catch (cause) {
+    throw new Unreadable((cause as Error).message, { cause })
+  }
+}
+
 /** A step that only tells the sender no. */
 const isRefusal = ({ emits }: Step) => emits.length > 0 && emits.every(({ event }) => isPrivate(event.type))
 
@@ -95,8 +105,15 @@ interface Cell {
   doubt: boolean
   /** The last load found nothing: whatever there is now has been told to nobody. */
   unborn: boolean
+  /** The row could not be read, which was said once. */
+  unreadable: boolean
   jobs: Job[]
   busy: boolean
+}
+
+/** The stored row makes no sense to this program: a newer machine's, or damaged. It harms its own actor and no other. */
+class Unreadable extends Error {
+  override readonly name = 'Unreadable'
 }
 
 const TRIES = 3
@@ -122,7 +139,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   function cellFor(tenant: string, actor: string): Cell {
     const key = `${tenant}/${actor}`
     const found = cells.get(key)
-    const cell = found ?? { tenant, actor, resident: undefined, published: undefined, suspect: false, doubt: false, unborn: false, jobs: [], busy: false }
+    const cell = found ?? { tenant, actor, resident: undefined, published: undefined, suspect: false, doubt: false, unborn: false, unreadable: false, jobs: [], busy: false }
     if (found) cells.delete(key)
     // Before the new one stands among them: a cell that is let go while it is asked for would leave its actor with two mailboxes.
     else if (cells.size >= limits.residents) evict()
@@ -214,9 +231,19 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         }
         if (outcome === 'duplicate') return { duplicate: true }
         cell.resident = undefined
-        if (++fences >= FENCES) throw new Refusal('store.unavailable')
+        // Somebody else moves this actor. What comes from inside waits for its moment.
+        if (++fences >= FENCES) {
+          if (!ask.inside || closed) throw new Refusal('store.unavailable')
+          fences = 0
+          await new Promise<void>((resolve) => clock.after(wait, resolve))
+        }
       } catch (error) {
         if (error instanceof Refusal) throw error
+        if (error instanceof Unreadable) {
+          if (!cell.unreadable) log.error({ err: error, actor: cell.actor }, 'an actor cannot be read; it stands still until that is mended')
+          cell.unreadable = true
+          throw new Refusal('step.failed')
+        }
         // The store did not answer. What was sent may have happened.
         cell.resident = undefined
         cell.suspect = true
@@ -269,8 +296,8 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     if (cell.resident) return cell.resident
     const stored = await needs.load(cell.tenant, cell.actor)
     if (stored) {
-      const tree = migrated(stored.kind, stored.machineVersion, stored.tree as Tree)
-      cell.resident = { kind: stored.kind as KindName, version: stored.version, epoch: stored.epoch, tree }
+      cell.resident = { kind: stored.kind as KindName, version: stored.version, epoch: stored.epoch, tree: readable(stored) }
+      cell.unreadable = false
     }
     if (cell.suspect) {
       if (cell.resident) await needs.recovered(cell, cell.resident.tree, cell.published ?? (cell.unborn ? 0 : undefined))
@@ -290,7 +317,11 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       }
       return new Promise((resolve, reject) => enqueue(cell, () => perform(cell, ask).then(resolve, reject)))
     },
-    position: (tenant, actor) => cells.get(`${tenant}/${actor}`)?.published,
+    position(tenant, actor) {
+      const cell = cells.get(`${tenant}/${actor}`)
+      // Whatever a birth has committed is not yet told.
+      return cell?.unborn ? 0 : cell?.published
+    },
     counts: () => ({ residents: cells.size, waiting }),
     idle: () => (waiting === 0 ? Promise.resolve() : new Promise((resolve) => restListeners.push(resolve))),
     close() {

@@ -43,7 +43,8 @@ export function rowOf({ step, birth, envelope, ...about }: Stepped): StepRow {
     ...about,
     shard: shardOf(about.actor),
     tree: step.tree,
-    envelope,
+    // With its birth, so that the journal alone can be folded from the beginning.
+    envelope: birth ? { ...envelope, birth: birth.input } : envelope,
     done: 'call' in envelope && !('event' in envelope) ? envelope.call : null,
     calls: step.calls,
     cancels: step.cancels,

@@ -2,6 +2,7 @@
 import type { Filling } from '../../actors/work.ts'
 import type { Log } from '../watch/log.ts'
 import type { Envelope } from './tree.ts'
+import { plainError } from './xstate.ts'
 
 /** What happens to a piece of work whose node died under it: done again, or told to the machine, which decides. */
 export interface Slot {
@@ -22,6 +23,8 @@ export interface Piece {
 export interface Runner {
   start(piece: Piece): void
   isRunning(piece: Pick<Piece, 'tenant' | 'actor' | 'id'>): boolean
+  /** The ids of what runs for this actor. */
+  running(place: Pick<Piece, 'tenant' | 'actor'>): string[]
   /** Aborts what a step no longer wants; its answer would find nobody. */
   cancel(piece: Pick<Piece, 'tenant' | 'actor' | 'id'>): void
   count(): number
@@ -71,7 +74,7 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
         return { call: id, output: await slot.fill(input as never, { tenant, actor, id, attempt, signal: controller.signal }) }
       } catch (error) {
         if (!controller.signal.aborted) log.warn({ actor, slot: src, err: error }, 'work failed')
-        return { call: id, error }
+        return { call: id, error: plainError(error) }
       }
     }
   }
@@ -83,6 +86,7 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
       running.set(keyOf(piece), controller)
       void run(piece, controller).catch((error) => log.error({ err: error, actor: piece.actor, slot: piece.src }, 'the end of a piece of work could not be told'))
     },
+    running: ({ tenant, actor }) => [...running.keys()].filter((key) => key.startsWith(`${tenant}/${actor}#`)).map((key) => key.slice(key.indexOf('#') + 1)),
     isRunning: (piece) => running.has(keyOf(piece)),
     cancel(piece) {
       running.get(keyOf(piece))?.abort()

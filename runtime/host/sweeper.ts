@@ -40,8 +40,9 @@ export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
     wakeAt = Number.POSITIVE_INFINITY
     try {
       const until = clock.now()
-      const timers = await due(until)
-      await Promise.all(timers.map((timer) => ring(timer)))
+      const timers = (await due(until)).filter((timer) => !ringing.has(keyOf(timer)))
+      // A mailbox that is stuck delays nobody else's timers: it is waited for no longer than until the next look.
+      await Promise.race([Promise.all(timers.map(ringOnce)), new Promise<void>((resolve) => clock.after(LOOK, resolve))])
       // A notice moves the look to an earlier timer and forgets the later one.
       soonest = Math.min(soonest, (await next(until)) ?? Number.POSITIVE_INFINITY)
     } catch (error) {
@@ -50,6 +51,13 @@ export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
     sweeping = false
     wake(Math.min(soonest, clock.now() + LOOK))
     soonest = Number.POSITIVE_INFINITY
+  }
+
+  const ringing = new Set<string>()
+  const keyOf = ({ tenant, actor, id }: Due) => `${tenant}/${actor}#${id}`
+  async function ringOnce(timer: Due) {
+    ringing.add(keyOf(timer))
+    await ring(timer).finally(() => ringing.delete(keyOf(timer)))
   }
 
   // Armed while a sweep was under way.

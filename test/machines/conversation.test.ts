@@ -62,7 +62,7 @@ test('a stop while lines are gathered leaves them unanswered', () => {
   story.hears(message())
   story.hears(stop)
   story.waits(10_000)
-  assert.equal(story.told, ['message.accepted'])
+  assert.equal(story.told, ['message.accepted', 'turn.started', 'turn.stopped'])
   assert.equal(story.state, { automated: 'idle' })
 })
 
@@ -212,14 +212,16 @@ test('a budget is whole again after its period, or when it is renewed', () => {
   }
 })
 
-test('what waited while the budget ran out is answered when it is whole again', () => {
+test('what waited while the budget ran out is told so at once, and what comes when it is whole again is answered', () => {
   const story = chat({ answer: later(10, draft('x, at length', { cost: 0.5 })) }, { budget: 0.5, period: 60_000 })
   story.hears(message({ id: 'a' }))
   story.hears(message({ id: 'b' }))
   story.waits(10)
   assert.equal(story.state, { automated: 'exhausted' })
+  assert.equal(story.told.slice(-3), ['turn.started', 'turn.failed', 'conversation.state'])
   story.waits(60_010)
-  assert.equal(asks(story).map(({ messages }) => messages), [['a'], ['b']])
+  story.hears(message({ id: 'c' }))
+  assert.equal(asks(story).map(({ messages }) => messages), [['a'], ['c']])
 })
 
 test('a claim does not make a spent budget whole', () => {
@@ -368,6 +370,28 @@ test('from no state that can be reached while claimed does an agent begin to spe
     }
   }
   assert.ok(visited >= beginnings.length)
+})
+
+test('a turn whose end could not be taken in ends with a word, and a person is asked', () => {
+  const story = chat({ validate: never })
+  story.hears(message())
+  story.hears({ type: 'turn.broken' })
+  assert.equal(story.told.slice(-2), ['turn.failed', 'conversation.state'])
+  assert.equal(story.state, { automated: 'asked' })
+})
+
+test('a merged burst is bounded like a queue', () => {
+  const story = chat({ answer: never }, { whileBusy: 'merge', waiting: 2 })
+  for (const id of ['a', 'b', 'c', 'd']) story.hears(message({ id }))
+  assert.is(story.told.filter((name) => name === 'message.accepted').length, 3)
+})
+
+test('a claim outlives the turn that breaks under it', () => {
+  const story = chat({ answer: never, salvage: never })
+  story.hears(message())
+  story.hears(claim)
+  story.hears({ type: 'turn.broken' })
+  assert.equal(story.state, 'claimed')
 })
 
 test.run()

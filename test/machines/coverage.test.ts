@@ -63,7 +63,7 @@ const outputs: Record<string, unknown[]> = {
   answer: [draft(), draft('', { calls: [call] }), draft('no', { reason: 'refusal' }), draft(''), { text: 42 }],
   consult: [[{ id: 'k1', name: 'search', text: 'found' }]],
   validate: [{ pass: true }, { pass: false, why: 'thin' }],
-  salvage: [{ text: '' }, { text: 'half' }],
+  salvage: [{ text: '' }, { text: 'half' }, null],
 }
 const errors = [{ kind: 'overloaded', message: 'busy' }, { kind: 'lost', message: 'gone' }]
 
@@ -78,6 +78,7 @@ const events: Record<string, Event[]> = {
     { type: 'operator.said', message: { id: 'o', text: 'hi' } },
     { type: 'operator.released' },
     { type: 'budget.renewed' },
+    { type: 'turn.broken' },
   ],
 }
 

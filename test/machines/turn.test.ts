@@ -223,7 +223,7 @@ test('one more message during an answer withdraws it and answers all anew', () =
 test('one more message during the check withdraws the draft', () => {
   const story = play(turn, { validate: [never, { pass: true }] })
   story.hears(widened('m2', 'and the sea?'))
-  assert.equal(story.told, ['turn.started', 'turn.classified', 'reply.retracted', 'turn.classified', 'reply.finished', 'turn.finished'])
+  assert.equal(story.told, ['turn.started', 'turn.classified', 'reply.retracted', 'turn.widened', 'turn.classified', 'reply.finished', 'turn.finished'])
 })
 
 test('words that a merge withdrew do not come back when the turn is stopped', () => {
@@ -281,6 +281,12 @@ test('a turn that ends leaves no timer and no work behind', () => {
 
 test('the same story is told again in the same words', () => {
   assert.equal(told({ answer: [lost, failing(), draft()] }), told({ answer: [lost, failing(), draft()] }))
+})
+
+test('asking back never takes the number of an attempt that was withdrawn', () => {
+  const story = play(turn, { classify: [sorted(), sorted('unclear')], answer: never })
+  story.hears(widened('m2', 'help'))
+  assert.is(finished(story)[0]?.attempt, 2)
 })
 
 test.run()

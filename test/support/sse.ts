@@ -9,8 +9,8 @@ export interface SseStream {
   status: number
   headers: Headers
   lines: SseLine[]
-  /** Resolves when the server ends the stream. */
-  ended: Promise<void>
+  /** Resolves when the stream is over: by the server's last word, or cut off. */
+  ended: Promise<'ended' | 'cut'>
   /** The reader goes away. */
   hangUp(): void
 }
@@ -27,17 +27,18 @@ export async function openSse(url: string, path: string, body: unknown, headers:
   return { status: response.status, headers: response.headers, lines, ended: readAll(response, lines), hangUp: () => controller.abort() }
 }
 
-async function readAll(response: Response, lines: SseLine[]): Promise<void> {
-  if (!response.body) return
+async function readAll(response: Response, lines: SseLine[]): Promise<'ended' | 'cut'> {
+  if (!response.body) return 'ended'
   let rest = ''
   try {
     for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
       const blocks = (rest + bytes).split('\n\n')
       rest = blocks.pop() as string
-      for (const block of blocks) if (!block.startsWith(':')) lines.push(lineOf(block))
+      for (const block of blocks) if (block.startsWith('id:')) lines.push(lineOf(block))
     }
-  } catch (error) {
-    if ((error as Error).name !== 'AbortError') throw error // we hung up ourselves
+    return 'ended'
+  } catch {
+    return 'cut' // by us or by the server: which of them, the test knows
   }
 }
 

@@ -146,7 +146,7 @@ test('a stream whose reader does not read is held within bounds and ends; it com
     return count >= 6_000
   })
   assert.is(said, 6_000)
-  console.log(`a stalled stream of ${(said * 16.384) / 1000} MB holds at most ${(held / 1e6).toFixed(1)} MB in its connection`)
+  console.log(`a stalled stream of ${(said * 16.384) / 1000} MB holds at most ${(held / 1e3).toFixed(0)} KB in its connection`)
   assert.ok(held < 4_000_000, `${held}`)
   stalled.wake()
   await until(() => stalled.read().endsWith('0\r\n\r\n'), 'the end of the stream', 20_000)

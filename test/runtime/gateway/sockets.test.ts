@@ -75,10 +75,10 @@ test('a repeated message is a duplicate with the same number, and with another t
 
 test('a rejoin in the middle of a reply brings exactly what was missed, words included', async () => {
   const one = await client()
-  const other = await client()
+  const [other, back] = [await client(), await client()]
   const { conversation } = await one.join()
   await other.join(conversation)
-  double.next({ text: words(60), pace: 8 })
+  double.next({ text: words(150), pace: 10 })
   const { ok, ...sent } = await one.send(conversation, question)
   assert.ok(ok)
   await until(() => one.heard.filter(([name]) => name === 'reply.delta').length > 3, 'some words')
@@ -88,7 +88,6 @@ test('a rejoin in the middle of a reply brings exactly what was missed, words in
   assert.ok((cursor.offset ?? 0) > 0)
   await until(() => read(reading(), other.heard).text.length > before.text.length + 30, 'more words meanwhile')
 
-  const back = await client()
   const { missed, live } = await back.join(conversation, cursor)
   assert.ok(missed)
   assert.ok(live)
@@ -102,24 +101,23 @@ test('a rejoin in the middle of a reply brings exactly what was missed, words in
   read(before, back.heard)
   assert.equal(before.faults, [])
   assert.equal(before.finished.map(({ text }) => text), [whole.text])
-  assert.is(whole.text, words(60).join(''))
+  assert.is(whole.text, words(150).join(''))
 })
 
 test('a fresh join in the middle of a reply gets the whole text so far and goes on from there', async () => {
-  const one = await client()
+  const [one, late] = [await client(), await client()]
   const { conversation } = await one.join()
-  double.next({ text: words(60), pace: 8 })
+  double.next({ text: words(150), pace: 10 })
   await one.send(conversation, question)
   await until(() => one.heard.filter(([name]) => name === 'reply.delta').length > 3, 'some words')
-  const late = await client()
   const joined = await late.join(conversation)
   assert.is(joined.missed, undefined)
-  assert.ok(joined.live && words(60).join('').startsWith(joined.live.text) && joined.live.text.length > 0)
+  assert.ok(joined.live && words(150).join('').startsWith(joined.live.text) && joined.live.text.length > 0)
   assert.equal(joined.messages.map(({ text }) => text), [question])
   await late.hears('turn.finished')
   const so = read(readFrom(joined), late.heard)
   assert.equal(so.faults, [])
-  assert.equal(so.finished.map(({ text }) => text), [words(60).join('')])
+  assert.equal(so.finished.map(({ text }) => text), [words(150).join('')])
 })
 
 test('a cursor that is hundreds of events old gets a fresh join instead of half a replay', async () => {

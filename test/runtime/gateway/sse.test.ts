@@ -35,7 +35,7 @@ test('the short form says the reply piece by piece and ends once', async () => {
   assert.is(textOf(one.lines), words(20).join(''))
   assert.ok(one.lines.length > 3)
   assert.equal(one.lines.map(({ data }) => data.finished), [...one.lines.slice(1).map(() => false), true])
-  const { session_id, ...last } = one.lines.at(-1)?.data as Record<string, unknown>
+  const { session_id, ...last } = (one.lines.at(-1) as SseLine).data
   assert.equal(last, { delta: '', finished: true })
   assert.ok(one.lines.every(({ data }) => data.session_id === session_id))
 })
@@ -147,6 +147,27 @@ test('a retracted attempt is told, and what is said anew is the reply', async ()
   assert.is(textOf(one.lines), words(5).join(''))
 })
 
+test('a message that is merged into the turn under way gets its answer too, as a stream and whole', async () => {
+  const merging = await testServer({ ...modelsAt(double, 'openai'), WHILE_BUSY: 'merge' })
+  try {
+    const session_id = crypto.randomUUID()
+    const [first, second] = [double.arrival(), double.arrival()]
+    double.next({ text: ['a word '], fault: 'hang' })
+    double.next({ text: ['another '], fault: 'hang' })
+    double.next({ text: words(9) })
+    const one = await openSse(merging.url, '/v1/chat/stream', { message: question, session_id })
+    await within(5_000, first)
+    const two = await openSse(merging.url, '/v1/chat/stream', { message: 'And please say which of them is the strongest.', session_id })
+    await within(5_000, second)
+    const three = merging.ask('POST', '/v1/chat', { message: 'And please say how often they come, too.', session_id })
+    await within(10_000, Promise.all([one.ended, two.ended]), 'the end of both streams')
+    for (const { lines } of [one, two]) assert.is(textOf(lines), words(9).join(''))
+    assert.is((await within(5_000, three)).json().message, words(9).join(''))
+  } finally {
+    await merging.stop()
+  }
+})
+
 test('what cannot be accepted is refused as plain JSON before anything streams', async () => {
   for (const [body, headers, status] of [
     [{ message: '' }, {}, 400],
@@ -158,7 +179,7 @@ test('what cannot be accepted is refused as plain JSON before anything streams',
     const one = await openSse(server.url, '/v1/chat/stream', body, headers)
     assert.is(one.status, status)
     assert.match(one.headers.get('content-type') as string, 'application/json')
-    await one.ended.catch(() => {})
+    await one.ended
   }
   const { session_id } = (await server.ask('POST', '/v1/chat', { message: 'hi' })).json()
   for (const cursor of ['1.2', 'NaN', '-1', '9999', '1.t1.0.0.0', 'x'.repeat(500)]) {
@@ -171,10 +192,10 @@ test('a failure rides in the stream, which ends all the same', async () => {
   for (let time = 0; time < 12; time++) double.next({ fault: { status: 400, body: { error: { message: 'no' } } } })
   const one = await openSse(server.url, '/v1/chat/stream', { message: question })
   await within(20_000, one.ended)
-  const [failed, last] = one.lines.slice(-2)
-  assert.is((failed?.data.error as { code: string }).code, 'answer.failed')
-  assert.is(last?.data.finished, true)
-  const two = await openSse(server.url, '/v1/chat/stream', { message: question, session_id: one.lines[0]?.data.session_id }, { 'last-event-id': last?.id as string })
+  const [failed, last] = one.lines.slice(-2) as [SseLine, SseLine]
+  assert.is((failed.data.error as { code: string }).code, 'answer.failed')
+  assert.is(last.data.finished, true)
+  const two = await openSse(server.url, '/v1/chat/stream', { message: question, session_id: failed.data.session_id }, { 'last-event-id': last.id })
   await within(5_000, two.ended)
 })
 

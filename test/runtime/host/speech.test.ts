@@ -16,7 +16,7 @@ function stage() {
   const kept: Chunk[] = []
   const forgotten: string[] = []
   bus.watch('t/c', ({ payload }) => void heard.push(payload as never))
-  const chunks = { add: (chunk: Chunk) => void kept.push(chunk), forget: ({ turn }: { turn: string }) => void forgotten.push(turn), settle: async () => {} }
+  const chunks = { add: (chunk: Chunk) => void kept.push(chunk), forget: ({ turn }: { turn: string }) => void forgotten.push(turn), inherit() {}, settle: async () => {} }
   const speeches = createSpeeches({ bus, chunks, clock, wheel: createWheel(clock) })
   return { clock, speeches, heard, kept, forgotten, text: (attempt = 1) => heard.filter((one) => one.attempt === attempt).map(({ text }) => text).join('') }
 }
