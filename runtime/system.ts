@@ -27,6 +27,7 @@ import { chatRoutes } from './gateway/routes.chat.ts'
 import { healthRoutes } from './gateway/routes.health.ts'
 import { inboundRoutes } from './gateway/routes.inbound.ts'
 import { workRoutes } from './gateway/routes.work.ts'
+import type { Rooms } from './gateway/rooms.ts'
 import { openSockets } from './gateway/sockets.ts'
 import { createEngine, spokenBefore } from './host/engine.ts'
 import type { Slot } from './host/runner.ts'
@@ -70,7 +71,8 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   const isDraining = () => draining
   const authenticate = createAuthenticator({ db, environment: config.environment, apiKey: config.apiKey, jwtSecret: config.jwtSecret })
   const policy = { whileBusy: config.whileBusy, budget: config.budget, ...(config.gatherWindow !== undefined && { window: config.gatherWindow }) }
-  const desk = createDesk({ db, engine, maxLength: config.maxInputLength, policy, isDraining })
+  let rooms: Rooms | undefined
+  const desk = createDesk({ db, engine, maxLength: config.maxInputLength, policy, isDraining, begins: (...who) => rooms?.begun(...who) })
   const health = createHealth({
     store: async () => {
       await ping(db)
@@ -101,6 +103,7 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   })
   await app.ready()
   const sockets = openSockets({ http: app.server, db, bus, engine, desk, authenticate, log, origins: config.corsOrigins, frameLimit: config.bodyLimit })
+  rooms = sockets.rooms
   if (redis) sockets.io.adapter(createAdapter(redis.publish, redis.control, { publishOnSpecificResponseChannel: true }))
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)
 

@@ -37,9 +37,14 @@ interface Needs {
   maxLength: number
   policy: Partial<Policy>
   isDraining(): boolean
+  /** Hears of a conversation before its first word is told: whose it will be. */
+  begins?(tenant: string, conversation: string, owner: string): void
 }
 
-export function createDesk({ db, engine, maxLength, policy, isDraining }: Needs): Desk {
+/** Owners at hand; whose a conversation is never changes. */
+const OWNERS = 10_000
+
+export function createDesk({ db, engine, maxLength, policy, isDraining, begins = () => {} }: Needs): Desk {
   const { host } = engine
 
   async function open(principal: Principal, id: string): Promise<Conversation | undefined> {
@@ -48,10 +53,25 @@ export function createDesk({ db, engine, maxLength, policy, isDraining }: Needs)
     return found
   }
 
-  async function existing(principal: Principal, id: string): Promise<Conversation> {
+  const owners = new Map<string, string>()
+
+  /** Whose it is, mostly without asking the store; undefined when nobody has begun it. */
+  async function ownerOf(principal: Principal, id: string): Promise<string | undefined> {
+    const key = `${principal.tenant.id}/${id}`
+    const known = owners.get(key)
+    if (known !== undefined) {
+      if (!mayRead(principal, known)) throw new Refusal('conversation.unknown')
+      return known
+    }
     const found = await open(principal, id)
-    if (!found) throw new Refusal('conversation.unknown')
-    return found
+    if (!found) return undefined
+    if (owners.size >= OWNERS) owners.delete(owners.keys().next().value as string)
+    owners.set(key, found.owner)
+    return found.owner
+  }
+
+  async function existing(principal: Principal, id: string): Promise<void> {
+    if ((await ownerOf(principal, id)) === undefined) throw new Refusal('conversation.unknown')
   }
 
   return {
@@ -60,7 +80,9 @@ export function createDesk({ db, engine, maxLength, policy, isDraining }: Needs)
       if (isDraining()) throw new Refusal('server.draining', { retryAfter: 2 })
       checkText(text, (parts?.length ?? 0) > 0, maxLength)
       const tenant = principal.tenant.id
-      const known = await open(principal, conversation)
+      // Ids of this form are the replies' own.
+      if (id.startsWith(`${conversation}.`)) throw new Refusal('request.malformed', { details: [{ path: 'id', message: 'is taken by the conversation itself' }] })
+      const known = await ownerOf(principal, conversation)
       const birth: Birth | undefined = known
         ? undefined
         : {
@@ -70,6 +92,7 @@ export function createDesk({ db, engine, maxLength, policy, isDraining }: Needs)
             ...(bot && { bot }),
             input: { conversation, policy: policyFor(channel, policy) },
           }
+      if (birth) begins(tenant, conversation, birth.owner)
       const told = await host.tell({
         tenant,
         actor: conversation,

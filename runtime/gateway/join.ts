@@ -43,7 +43,7 @@ export async function join({ db, bus, engine }: Needs, tenant: string, conversat
 /** A step may be committed and read by us before its watchers were told: a moment later both agree. */
 async function caughtUp({ host }: Engine, tenant: string, conversation: string, seq: number) {
   const until = Date.now() + CATCH_UP
-  while ((host.position(tenant, conversation) ?? seq) < seq && Date.now() < until) await new Promise((resolve) => setImmediate(resolve))
+  while ((host.position(tenant, conversation) ?? seq) < seq && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 type Event = [name: string, payload: unknown]

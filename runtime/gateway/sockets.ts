@@ -40,10 +40,12 @@ interface Needs {
 
 /** Milliseconds between looks at the queues of sockets that hear a reply. */
 const LOOK = 1_000
+/** Conversations that one socket may listen to. */
+const JOINED = 100
 /** Milliseconds that the queues of all sockets together have at the end. */
 const FAREWELL = 1_000
 
-export function openSockets(needs: Needs): { io: ChatServer; close(): Promise<void>; leave(within: number): void } {
+export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close(): Promise<void>; leave(within: number): void } {
   const { http, bus, authenticate, log, origins, frameLimit } = needs
   const io: ChatServer = new Server(http, {
     transports: ['websocket', 'polling'],
@@ -107,6 +109,7 @@ export function openSockets(needs: Needs): { io: ChatServer; close(): Promise<vo
 
   return {
     io,
+    rooms,
     leave: (within) => {
       for (const socket of io.sockets.sockets.values()) socket.emit('node.leaving', { within: Math.round(Math.random() * within) })
     },
@@ -146,6 +149,7 @@ function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
   const { principal, bots } = socket.data
   return {
     'conversation.join': async ({ conversation = crypto.randomUUID(), bot, after }: { conversation?: string; bot?: string; after?: Cursor }, answer) => {
+      if (socket.data.readers.size >= JOINED) throw new Refusal('mailbox.full', { details: { conversations: JOINED } })
       const known = await desk.open(principal, conversation)
       if (!known) rooms.reserve(principal, conversation)
       if (!known && bot) bots.set(conversation, bot)

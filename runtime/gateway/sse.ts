@@ -151,8 +151,12 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
       }
       if (turn === undefined || payload.turn !== turn) return
       if (name === 'reply.delta') {
-        at = { turn, attempt: payload.attempt ?? 0, offset: (payload.offset ?? 0) + (payload.text ?? '').length }
-        write(grammar.delta(payload.text ?? ''))
+        const { attempt = 0, offset = 0, text = '' } = payload
+        // Words may be told twice, after a restart for one; only what comes behind the reader's place is new.
+        const fresh = text.slice(Math.max(0, (at?.attempt === attempt ? (at.offset ?? 0) : 0) - offset))
+        if (!fresh) return
+        at = { turn, attempt, offset: offset + text.length }
+        write(grammar.delta(fresh))
       } else if (name === 'reply.retracted') {
         at = { turn, attempt: payload.attempt ?? 0, offset: 0 }
         write(grammar.retracted(payload.reason ?? ''))
@@ -166,6 +170,7 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
       }
     }
     raw.on('close', close)
+    if (raw.destroyed) return close() // gone while we asked the store: its end was told before anybody listened
     request.raw.on('error', close)
     write(grammar.start())
     hear = take

@@ -221,6 +221,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         if (outcome === 'done') {
           cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, epoch: resident?.epoch ?? 0, tree: step.tree }
           cell.published = step.tree.seq
+          cell.unborn = false
           cell.doubt = false
           needs.committed(cell, step)
           return { duplicate: false, step }
