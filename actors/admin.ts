@@ -30,13 +30,20 @@ interface AdminWord {
 const DEADLINE = 8_000
 
 /** Never throws. */
-export async function askAdmin({ models, clock = systemClock }: AdminNeeds, { text, ...ask }: AdminAsk, signal: AbortSignal): Promise<AdminWord> {
+export async function askAdmin(
+  { models, clock = systemClock }: AdminNeeds,
+  { text, ...ask }: AdminAsk,
+  signal: AbortSignal,
+): Promise<AdminWord> {
   const late = new AbortController()
   const takeBack = clock.after(DEADLINE, () => late.abort())
   const word: AdminWord = { model: 'none', usage: nothing, cost: 0 }
   const said: string[] = []
   try {
-    const events = models.stream({ tier: 'admin', effort: 'none', messages: [{ role: 'user', text }], ...ask }, { signal: AbortSignal.any([signal, late.signal]) })
+    const events = models.stream(
+      { tier: 'admin', effort: 'none', messages: [{ role: 'user', text }], ...ask },
+      { signal: AbortSignal.any([signal, late.signal]) },
+    )
     for await (const event of events) {
       if (event.t === 'start') word.model = event.model
       else if (event.t === 'text') said.push(event.d)

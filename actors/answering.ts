@@ -43,7 +43,17 @@ export const answering =
   async (ask, work) => {
     const began = clock()
     const voice = speech(work, ask.turn, ask.attempt)
-    const draft: Draft = { text: '', provider: 'none', model: 'none', reason: 'stop', calls: [], citations: [], usage: { in: 0, out: 0 }, cost: 'unknown', ms: 0 }
+    const draft: Draft = {
+      text: '',
+      provider: 'none',
+      model: 'none',
+      reason: 'stop',
+      calls: [],
+      citations: [],
+      usage: { in: 0, out: 0 },
+      cost: 'unknown',
+      ms: 0,
+    }
     try {
       const [past, passages] = await Promise.all([history(work.tenant, work.actor, ask.messages), search(work.tenant, ask.text)])
       const cited: Citation[] = []

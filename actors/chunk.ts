@@ -41,7 +41,8 @@ export function chunksOf(title: string, markdown: string): Chunk[] {
 const withoutFrontMatter = (markdown: string) => markdown.replace(/^\uFEFF?---\r?\n[\s\S]*?\r?\n---\r?\n/, '')
 
 /** Diagrams and comments are Markdown for machines: nobody quotes them. */
-const withoutDrawings = (markdown: string) => markdown.replace(/^```mermaid\r?\n[\s\S]*?^```[ \t]*\r?$/gm, '').replace(/^<!--.*-->[ \t]*\r?$/gm, '')
+const withoutDrawings = (markdown: string) =>
+  markdown.replace(/^```mermaid\r?\n[\s\S]*?^```[ \t]*\r?$/gm, '').replace(/^<!--.*-->[ \t]*\r?$/gm, '')
 
 /** The mark of the code block that is open after this line; inside one, # is a comment and an empty line means nothing. */
 function fenceAfter(line: string, open: string): string {
@@ -67,7 +68,7 @@ function pieces(lines: string[]): string[] {
 /** Paragraphs, lists, tables and code blocks, each whole. */
 function blocks(lines: string[]): string[] {
   const found: string[] = []
-  let block: string[] = []
+  const block: string[] = []
   let fence = ''
   for (const line of lines) {
     fence = fenceAfter(line, fence)

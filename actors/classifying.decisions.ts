@@ -22,8 +22,18 @@ const intentMeans: Record<Intent, string> = {
 }
 
 const questions: Question[] = [
-  { type: 'choice', name: 'difficulty', ask: 'How hard is the request to answer well?', choices: difficulties.map((value) => ({ value, description: difficultyMeans[value] })) },
-  { type: 'choice', name: 'intent', ask: 'What is the request about?', choices: intents.map((value) => ({ value, description: intentMeans[value] })) },
+  {
+    type: 'choice',
+    name: 'difficulty',
+    ask: 'How hard is the request to answer well?',
+    choices: difficulties.map((value) => ({ value, description: difficultyMeans[value] })),
+  },
+  {
+    type: 'choice',
+    name: 'intent',
+    ask: 'What is the request about?',
+    choices: intents.map((value) => ({ value, description: intentMeans[value] })),
+  },
 ]
 
 interface Material {
@@ -34,10 +44,21 @@ interface Material {
 }
 
 /** Undefined when it failed or declined; what it cost is then unknown to us, too. */
-export async function classifyByDecisions(decide: Decide, { text, past, fallback, count }: Material, signal: AbortSignal): Promise<Classification | undefined> {
+export async function classifyByDecisions(
+  decide: Decide,
+  { text, past, fallback, count }: Material,
+  signal: AbortSignal,
+): Promise<Classification | undefined> {
   const earlier = past.slice(-2).map(({ role, text }) => `${role}: ${shortened(text, 150, count)}`)
-  const decided = await decide(questions, [...earlier, `request: ${shortened(text, 1_500, count)}`].join('\n'), { signal }).catch(() => undefined)
-  const difficulty = decided && likeliest(decided.answers.difficulty, fallback.difficulty === 'unclear' ? difficulties : difficulties.filter((value) => value !== 'unclear'))
+  const decided = await decide(questions, [...earlier, `request: ${shortened(text, 1_500, count)}`].join('\n'), { signal }).catch(
+    () => undefined,
+  )
+  const difficulty =
+    decided &&
+    likeliest(
+      decided.answers.difficulty,
+      fallback.difficulty === 'unclear' ? difficulties : difficulties.filter((value) => value !== 'unclear'),
+    )
   if (!decided || !difficulty) return undefined
   const intent = likeliest(decided.answers.intent, intents) ?? fallback.intent
   const { question: _, ...rest } = fallback
@@ -57,5 +78,10 @@ export async function classifyByDecisions(decide: Decide, { text, past, fallback
 function likeliest<T extends string>(judgement: Judgement | undefined, allowed: readonly T[]): T | undefined {
   if (judgement?.type !== 'choice') return undefined
   const chosen = allowed.find((value) => value === judgement.choice)
-  return chosen ?? allowed.filter((value) => (judgement.probabilities[value] ?? 0) > 0).sort((a, b) => (judgement.probabilities[b] ?? 0) - (judgement.probabilities[a] ?? 0))[0]
+  return (
+    chosen ??
+    allowed
+      .filter((value) => (judgement.probabilities[value] ?? 0) > 0)
+      .sort((a, b) => (judgement.probabilities[b] ?? 0) - (judgement.probabilities[a] ?? 0))[0]
+  )
 }

@@ -16,11 +16,14 @@ const form = z.strictObject({
 })
 
 /** The same form for reading: small models leave fields out, add some, and write null for nothing. */
-const lenient = form.partial({ relevant_files: true, qa_requirements: true, clarification_question: true }).extend({
-  relevant_files: z.array(z.string()).nullish(),
-  qa_requirements: z.string().nullish(),
-  clarification_question: z.string().nullish(),
-}).strip()
+const lenient = form
+  .partial({ relevant_files: true, qa_requirements: true, clarification_question: true })
+  .extend({
+    relevant_files: z.array(z.string()).nullish(),
+    qa_requirements: z.string().nullish(),
+    clarification_question: z.string().nullish(),
+  })
+  .strip()
 
 const json = { name: 'classification', schema: z.toJSONSchema(form, { target: 'draft-7' }) as Record<string, unknown> }
 
@@ -40,11 +43,28 @@ const CONTEXT = 150
 type Sorted = Pick<Classification, 'usage' | 'cost'> & { verdict?: Classification | undefined }
 
 /** Without a verdict when the model failed, was slow or broke the form. `fallback` fills what the model left out. */
-export async function classifyByModel(needs: AdminNeeds, text: string, past: Message[], fallback: Classification, signal: AbortSignal, tenant: string): Promise<Sorted> {
+export async function classifyByModel(
+  needs: AdminNeeds,
+  text: string,
+  past: Message[],
+  fallback: Classification,
+  signal: AbortSignal,
+  tenant: string,
+): Promise<Sorted> {
   const { count } = needs.models
   const earlier = past.slice(-4).map(({ role, text }) => `${role}: ${inert(shortened(text, CONTEXT, count))}`)
-  const asked = [earlier.length > 0 && `<earlier>\n${earlier.join('\n')}\n</earlier>`, `<request>\n${inert(shortened(text, READ, count))}\n</request>`].filter(Boolean).join('\n')
-  const { text: said, model, usage, cost } = await askAdmin(needs, { system, text: asked, json, maxTokens: 400, cacheKey: `${tenant}:admin` }, signal)
+  const asked = [
+    earlier.length > 0 && `<earlier>\n${earlier.join('\n')}\n</earlier>`,
+    `<request>\n${inert(shortened(text, READ, count))}\n</request>`,
+  ]
+    .filter(Boolean)
+    .join('\n')
+  const {
+    text: said,
+    model,
+    usage,
+    cost,
+  } = await askAdmin(needs, { system, text: asked, json, maxTokens: 400, cacheKey: `${tenant}:admin` }, signal)
   return { usage, cost, verdict: said === undefined ? undefined : read(said, { text, fallback, by: model }) }
 }
 
@@ -60,7 +80,9 @@ function read(said: string, { text, fallback, by }: { text: string; fallback: Cl
     intent,
     difficulty,
     // A path that nobody wrote is an invention.
-    relevantFiles: [...new Set([...fallback.relevantFiles, ...(relevant_files ?? []).filter((file) => file.trim() && text.includes(file))])].slice(0, 10),
+    relevantFiles: [
+      ...new Set([...fallback.relevantFiles, ...(relevant_files ?? []).filter((file) => file.trim() && text.includes(file))]),
+    ].slice(0, 10),
     qaRequirements: qa_requirements?.trim().slice(0, 500) || fallback.qaRequirements,
     ...(unclear && question && { question: question.slice(0, 300) }),
     by,

@@ -3,7 +3,15 @@ import type { Difficulty } from '../machines/ladder.ts'
 import type { Message } from '../machines/message.ts'
 import type { Classification, Intent } from '../machines/slot.ts'
 import { isAboutUs, isChinese, isEmptyOfContent, isSmallTalk, questionFor } from './classifying.empty.ts'
-import { constraintSignals, deepSignals, explainSignals, factSignals, hardSignals, intentSignals, taskSignals } from './classifying.signals.ts'
+import {
+  constraintSignals,
+  deepSignals,
+  explainSignals,
+  factSignals,
+  hardSignals,
+  intentSignals,
+  taskSignals,
+} from './classifying.signals.ts'
 
 /** What QA looks for unless somebody says more. */
 export const qaRequirements: Record<Intent, string> = {
@@ -54,7 +62,10 @@ function intentOf(text: string): Intent {
 /** Paths that stand in the text, the first ten. */
 export function filesIn(text: string): string[] {
   const withoutLinks = text.replace(/\bhttps?:\/\/\S+/g, ' ')
-  const found = matches(withoutLinks, paths).filter((path) => !/^(?:node|next|nuxt|vue|react|express|three|d3|ember|backbone|nest|moment|chart|socket|alpine|p5|discord|asp)\.\w+$/i.test(path))
+  const found = matches(withoutLinks, paths).filter(
+    (path) =>
+      !/^(?:node|next|nuxt|vue|react|express|three|d3|ember|backbone|nest|moment|chart|socket|alpine|p5|discord|asp)\.\w+$/i.test(path),
+  )
   return [...new Set(found)].slice(0, MOST_FILES)
 }
 
@@ -66,7 +77,8 @@ const matches = (text: string, is: RegExp): string[] => Array.from(text.matchAll
 const distinctIn = (text: string, is: RegExp): number => new Set(matches(text, is).map((match) => match.toLowerCase())).size
 
 /** English words, and Chinese characters by the 1.7 that make a word. */
-const wordsIn = (text: string): number => (text.match(/[\p{Script=Latin}\p{N}'’]+/gu)?.length ?? 0) + (text.match(/\p{Script=Han}/gu)?.length ?? 0) / 1.7
+const wordsIn = (text: string): number =>
+  (text.match(/[\p{Script=Latin}\p{N}'’]+/gu)?.length ?? 0) + (text.match(/\p{Script=Han}/gu)?.length ?? 0) / 1.7
 
 function pointsOf(text: string): number {
   const prose = text.replace(/```[\s\S]*?(?:```|$)/g, ' ')

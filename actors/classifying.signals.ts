@@ -3,19 +3,56 @@ import type { Intent } from '../machines/slot.ts'
 
 /** Every match counts its weight; the heaviest intent wins, and at a tie the one that stands first. */
 export const intentSignals: { intent: Exclude<Intent, 'general_request'>; weight: number; is: RegExp }[] = [
-  { intent: 'debug', weight: 3, is: /\b[A-Z]\w*(?:Error|Exception)\b|\b(?:ERESOLVE|ECONNREFUSED|ENOENT|EADDRINUSE|NullPointer\w*|segfault|traceback|stack ?trace)\b|\b[45]\d\d\s*(?:error|错误)|错误码/g },
-  { intent: 'debug', weight: 2, is: /\b(?:root cause|memory leak|race conditions?|deadlocks?|debug|crash(?:es|ed|ing)?|throws?|bugs?|not work(?:ing)?|doesn't work|broken|goes wrong|something is wrong|have a problem|infinite loop|why (?:does|do|is|are|did) (?:my|our|this|the|it))\b|根本原因|泄漏|死锁|死循环|无限|报错|崩溃|调试|排查|修复|重复扣款|不工作|不行|用不了|出问题|出错|为什么我的|白屏|错乱|卡死|\b(?:hangs?|rejected|does nothing|what could be the reason|what is going on|keeps? (?:crashing|failing|restarting)|times? out|timeouts?|same problem|uncaught)\b/gi },
-  { intent: 'debug', weight: 1, is: /\b(?:errors?|exceptions?|fails?|failed|failing|wrong|fix|fault|unable to)\b|错误|异常|失败|为什么|不对|怎么解决/gi },
-  { intent: 'documentation', weight: 4, is: /\b(?:readme|docstrings?|release notes|changelog|user guide|user manual|api docs|(?:write|create|draft|update|improve|complete)\b[^.?!\n]{0,24}\bdocumentation)\b|(?:编写|写|补充|完善|更新|撰写|生成)[^。？！\n]{0,16}(?:文档|手册|说明书|注释|指南|教程|更新日志|发布说明)/gi },
-  { intent: 'documentation', weight: 2, is: /\b(?:documentation|document (?:the|this|our|how)|docs|tutorial|manual|javadoc|jsdoc|onboarding guide)\b|文档|手册|说明书|使用说明|教程/gi },
-  { intent: 'ops', weight: 2, is: /\b(?:deploy(?:s|ed|ing|ments?)?|kubernetes|k8s|kubectl|docker|containers?|pods?|nginx|apache|systemd|terraform|ansible|helm|ci\/cd|pipelines?|cron(?:tab| ?jobs?)?|roll ?backs?|roll back|back ?ups?|backs? up|restart|monitoring|alerting|autoscal\w+|oomkilled|zero[- ]downtime|cutover|uptime|dns|ssl|tls certificates?|firewall|disk|load balancer|prometheus|grafana|ssh|certificates?|disaster recovery|data cent(?:er|re))\b|部署|重启|回滚|监控|告警|备份|运维|集群|磁盘|容器|扩容|停机|证书|防火墙|端口|日志轮转/gi },
-  { intent: 'ops', weight: 1, is: /\b(?:servers?|clusters?|production|instances?|ports?|cpu|linux|ubuntu|redis|postgres|regions?|migration|configure)\b|服务器|上线|生产环境|内存|进程|Linux|迁移|配置/gi },
-  { intent: 'build_feature', weight: 3, is: /(?:^|[.!?\n]\s*|please |can you |could you )(?:implement|build|develop|add|create|refactor|design|code|program|extend)\b|\bwrite (?:a|an|the|me a|some)\s+(?:[\w-]+\s+){0,3}(?:function|script|class|query|program|compiler|game|website|bot|component|module|test|tests|method|api|endpoint|regex|hook|bot|cli|parser)\b|写一?[个段]?[^。？！\n]{0,14}(?:函数|脚本|程序|查询|类|组件|接口|正则|爬虫|算法|代码|测试|排序)|实现|开发一|重构|新增|设计[^。？！\n]{0,18}(?:系统|架构|服务|数据库|接口)|(?:添加|增加|加)一个/gi },
-  { intent: 'build_feature', weight: 1, is: /\b(?:implement|feature|endpoint|toggle|button|component|page|refactor|unit tests?|from scratch|architecture|typescript|python)\b|功能|页面|按钮|模块|架构|单元测试|从零|添加|增加|创建|搭建/gi },
+  {
+    intent: 'debug',
+    weight: 3,
+    is: /\b[A-Z]\w*(?:Error|Exception)\b|\b(?:ERESOLVE|ECONNREFUSED|ENOENT|EADDRINUSE|NullPointer\w*|segfault|traceback|stack ?trace)\b|\b[45]\d\d\s*(?:error|错误)|错误码/g,
+  },
+  {
+    intent: 'debug',
+    weight: 2,
+    is: /\b(?:root cause|memory leak|race conditions?|deadlocks?|debug|crash(?:es|ed|ing)?|throws?|bugs?|not work(?:ing)?|doesn't work|broken|goes wrong|something is wrong|have a problem|infinite loop|why (?:does|do|is|are|did) (?:my|our|this|the|it))\b|根本原因|泄漏|死锁|死循环|无限|报错|崩溃|调试|排查|修复|重复扣款|不工作|不行|用不了|出问题|出错|为什么我的|白屏|错乱|卡死|\b(?:hangs?|rejected|does nothing|what could be the reason|what is going on|keeps? (?:crashing|failing|restarting)|times? out|timeouts?|same problem|uncaught)\b/gi,
+  },
+  {
+    intent: 'debug',
+    weight: 1,
+    is: /\b(?:errors?|exceptions?|fails?|failed|failing|wrong|fix|fault|unable to)\b|错误|异常|失败|为什么|不对|怎么解决/gi,
+  },
+  {
+    intent: 'documentation',
+    weight: 4,
+    is: /\b(?:readme|docstrings?|release notes|changelog|user guide|user manual|api docs|(?:write|create|draft|update|improve|complete)\b[^.?!\n]{0,24}\bdocumentation)\b|(?:编写|写|补充|完善|更新|撰写|生成)[^。？！\n]{0,16}(?:文档|手册|说明书|注释|指南|教程|更新日志|发布说明)/gi,
+  },
+  {
+    intent: 'documentation',
+    weight: 2,
+    is: /\b(?:documentation|document (?:the|this|our|how)|docs|tutorial|manual|javadoc|jsdoc|onboarding guide)\b|文档|手册|说明书|使用说明|教程/gi,
+  },
+  {
+    intent: 'ops',
+    weight: 2,
+    is: /\b(?:deploy(?:s|ed|ing|ments?)?|kubernetes|k8s|kubectl|docker|containers?|pods?|nginx|apache|systemd|terraform|ansible|helm|ci\/cd|pipelines?|cron(?:tab| ?jobs?)?|roll ?backs?|roll back|back ?ups?|backs? up|restart|monitoring|alerting|autoscal\w+|oomkilled|zero[- ]downtime|cutover|uptime|dns|ssl|tls certificates?|firewall|disk|load balancer|prometheus|grafana|ssh|certificates?|disaster recovery|data cent(?:er|re))\b|部署|重启|回滚|监控|告警|备份|运维|集群|磁盘|容器|扩容|停机|证书|防火墙|端口|日志轮转/gi,
+  },
+  {
+    intent: 'ops',
+    weight: 1,
+    is: /\b(?:servers?|clusters?|production|instances?|ports?|cpu|linux|ubuntu|redis|postgres|regions?|migration|configure)\b|服务器|上线|生产环境|内存|进程|Linux|迁移|配置/gi,
+  },
+  {
+    intent: 'build_feature',
+    weight: 3,
+    is: /(?:^|[.!?\n]\s*|please |can you |could you )(?:implement|build|develop|add|create|refactor|design|code|program|extend)\b|\bwrite (?:a|an|the|me a|some)\s+(?:[\w-]+\s+){0,3}(?:function|script|class|query|program|compiler|game|website|bot|component|module|test|tests|method|api|endpoint|regex|hook|bot|cli|parser)\b|写一?[个段]?[^。？！\n]{0,14}(?:函数|脚本|程序|查询|类|组件|接口|正则|爬虫|算法|代码|测试|排序)|实现|开发一|重构|新增|设计[^。？！\n]{0,18}(?:系统|架构|服务|数据库|接口)|(?:添加|增加|加)一个/gi,
+  },
+  {
+    intent: 'build_feature',
+    weight: 1,
+    is: /\b(?:implement|feature|endpoint|toggle|button|component|page|refactor|unit tests?|from scratch|architecture|typescript|python)\b|功能|页面|按钮|模块|架构|单元测试|从零|添加|增加|创建|搭建/gi,
+  },
 ]
 
 /** One of these alone asks for long thought. */
-export const deepSignals = /\b(?:prove|proof|derive|derivation|from scratch|root cause|threat model|zero[- ]downtime)\b|证明|推导|从零|根本原因|零停机|容灾/gi
+export const deepSignals =
+  /\b(?:prove|proof|derive|derivation|from scratch|root cause|threat model|zero[- ]downtime)\b|证明|推导|从零|根本原因|零停机|容灾/gi
 
 /** Work of many steps or much thought. */
 export const hardSignals =

@@ -20,7 +20,8 @@ export interface ClassifyNeeds {
 }
 
 /** Decisions where it is switched on, else Admin's model where there is one, else the rules, which also stand in for both. */
-export const classifying = ({ models, history, policy = defaultHistory, clock }: ClassifyNeeds): Filling<ClassifyAsk, Classification> =>
+export const classifying =
+  ({ models, history, policy = defaultHistory, clock }: ClassifyNeeds): Filling<ClassifyAsk, Classification> =>
   async ({ text, messages }, { tenant, actor, signal }) => {
     const past = await history(tenant, actor, messages)
     // "Thanks" needs no model to be understood.

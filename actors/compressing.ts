@@ -22,7 +22,11 @@ interface Circumstances {
  * Undefined while the window holds the whole history, so that short chats lose nothing. `saved` are the tokens of the
  * history as it stands, less those that are sent in its place.
  */
-export async function compress(needs: AdminNeeds & { policy?: HistoryPolicy }, past: Message[], { signal, tenant, plain = false }: Circumstances): Promise<Brief | undefined> {
+export async function compress(
+  needs: AdminNeeds & { policy?: HistoryPolicy },
+  past: Message[],
+  { signal, tenant, plain = false }: Circumstances,
+): Promise<Brief | undefined> {
   const { models, policy = defaultHistory } = needs
   const { count } = models
   if (fits(past, count, policy)) return undefined
@@ -39,9 +43,18 @@ export function extractOf(told: Message[], count: (text: string) => number, { br
   const requests = told.filter(({ role, text }) => role === 'user' && !isSmallTalk(text) && !isEmptyOfContent(text)).map(({ text }) => text)
   const first = requests[0]
   const asked = requests.flatMap((text) => sentences(text.replace(/```[\s\S]*?(?:```|$)/g, '\n')))
-  const outputs = newest(asked.filter((sentence) => wantsOutput.test(sentence)), 120)
-  const constraints = newest(asked.filter((sentence) => constrains.test(sentence) && !outputs.includes(sentence)), 180)
-  const files = newest(told.flatMap(({ text }) => filesIn(text)), 80)
+  const outputs = newest(
+    asked.filter((sentence) => wantsOutput.test(sentence)),
+    120,
+  )
+  const constraints = newest(
+    asked.filter((sentence) => constrains.test(sentence) && !outputs.includes(sentence)),
+    180,
+  )
+  const files = newest(
+    told.flatMap(({ text }) => filesIn(text)),
+    80,
+  )
   const facts = [
     first && `Goal: ${shortened(plainOf(first), 120, count)}`,
     constraints.length > 0 && `Constraints:\n${constraints.map((sentence) => `- ${sentence}`).join('\n')}`,
@@ -96,7 +109,16 @@ Keep every constraint, number, name and file path as it was written. Invent noth
 async function write(needs: AdminNeeds, told: Message[], extract: string, { signal, tenant }: Circumstances, { brief }: HistoryPolicy) {
   const { count } = needs.models
   const before = told.slice(-brief.messages).map(({ role, text }) => `${names[role]}: ${shortened(text, 400, count)}`)
-  const { text, usage, cost } = await askAdmin(needs, { system, text: `<extract>\n${inert(extract)}\n</extract>\n<history>\n${inert(before.join('\n'))}\n</history>`, maxTokens: brief.tokens, cacheKey: `${tenant}:brief` }, signal)
+  const { text, usage, cost } = await askAdmin(
+    needs,
+    {
+      system,
+      text: `<extract>\n${inert(extract)}\n</extract>\n<history>\n${inert(before.join('\n'))}\n</history>`,
+      maxTokens: brief.tokens,
+      cacheKey: `${tenant}:brief`,
+    },
+    signal,
+  )
   const said = text?.trim()
   const isFaithful = said && count(said) <= brief.tokens && isFrom(said, `${extract}\n${told.map((message) => message.text).join('\n')}`)
   return { usage, cost, ...(isFaithful && { text: said }) }

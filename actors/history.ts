@@ -35,7 +35,11 @@ export function fits(messages: Said[], count: Count, { messages: most, turns, to
  * The newest messages that fit, oldest first. The last exchange is shortened rather than left out: without it "explain
  * that" means nothing. The window begins with a person's word, as every provider wants it.
  */
-export function windowOf<M extends Said>(messages: M[], count: Count, { messages: most, turns, tokens }: HistoryPolicy = defaultHistory): M[] {
+export function windowOf<M extends Said>(
+  messages: M[],
+  count: Count,
+  { messages: most, turns, tokens }: HistoryPolicy = defaultHistory,
+): M[] {
   const told = toldOf(messages)
   const last = told.length - lastExchange(told).length
   const kept: M[] = []
@@ -61,8 +65,15 @@ export function windowOf<M extends Said>(messages: M[], count: Count, { messages
 }
 
 /** What is repeated word for word: beside a brief the last exchange only, without one what the window holds. */
-export const repeated = <M extends Said>(past: M[], brief: string | undefined, count: Count, policy: HistoryPolicy = defaultHistory): M[] =>
-  brief ? windowOf(lastExchange(toldOf(past)), count, { ...policy, tokens: Math.max(0, policy.tokens - count(brief)) }) : windowOf(past, count, policy)
+export const repeated = <M extends Said>(
+  past: M[],
+  brief: string | undefined,
+  count: Count,
+  policy: HistoryPolicy = defaultHistory,
+): M[] =>
+  brief
+    ? windowOf(lastExchange(toldOf(past)), count, { ...policy, tokens: Math.max(0, policy.tokens - count(brief)) })
+    : windowOf(past, count, policy)
 
 /** From the last time that a person began to speak. */
 export function lastExchange<M extends Said>(told: M[]): M[] {

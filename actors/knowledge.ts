@@ -24,7 +24,12 @@ export function createKnowledge(db: Database, clock: () => number): Knowledge {
     const before = known.get(tenant)
     if (before && clock() - before.asked < FRESH) return before.index
     const mark = await knowledgeMark(db, tenant)
-    const index = before?.mark === mark ? before.index : createIndex((await readChunks(db, tenant, CHUNKS)).map((chunk) => ({ item: chunk, text: `${headingsOf(chunk.title)}\n${chunk.content}` })))
+    const index =
+      before?.mark === mark
+        ? before.index
+        : createIndex(
+            (await readChunks(db, tenant, CHUNKS)).map((chunk) => ({ item: chunk, text: `${headingsOf(chunk.title)}\n${chunk.content}` })),
+          )
     known.set(tenant, { mark, asked: clock(), index })
     return index
   }
@@ -37,7 +42,9 @@ export function createKnowledge(db: Database, clock: () => number): Knowledge {
     async add(tenant, { kb, externalId, title, content }) {
       const chunks = chunksOf(title, content)
       // With the pieces, so that another title or a better knife counts as a change.
-      const checksum = createHash('sha256').update(JSON.stringify([content, chunks])).digest('hex')
+      const checksum = createHash('sha256')
+        .update(JSON.stringify([content, chunks]))
+        .digest('hex')
       const isNew = await keepDocument(db, tenant, { kb, externalId, title, content, checksum, chunks })
       if (isNew) known.delete(tenant)
       return isNew

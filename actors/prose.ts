@@ -8,4 +8,5 @@ export const proseOf = (text: string): string =>
     .replace(/\bhttps?:\/\/[^\s)>\]]+/g, ' ')
     .replace(/\$\$[\s\S]*?\$\$/g, ' ')
 
-export const withoutQuotes = (text: string): string => text.replace(/"[^"\n]*"|“[^”\n]*”|「[^」\n]*」|『[^』\n]*』|‘[^’\n]*’|《[^》\n]*》|«[^»\n]*»|^[ \t]*>.*$/gm, ' ')
+export const withoutQuotes = (text: string): string =>
+  text.replace(/"[^"\n]*"|“[^”\n]*”|「[^」\n]*」|『[^』\n]*』|‘[^’\n]*’|《[^》\n]*》|«[^»\n]*»|^[ \t]*>.*$/gm, ' ')

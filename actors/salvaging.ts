@@ -4,7 +4,12 @@ import type { Filling } from './work.ts'
 
 export interface SalvageNeeds {
   /** On the node where it was said: ends the speech and tells everything. */
-  cut(place: { tenant: string; actor: string; turn: string; attempt: number }): Promise<{ text: string; note: Omit<Salvage, 'text'> } | undefined>
+  cut(place: {
+    tenant: string
+    actor: string
+    turn: string
+    attempt: number
+  }): Promise<{ text: string; note: Omit<Salvage, 'text'> } | undefined>
   /** Elsewhere, or after a crash: what the stream log has. */
   logged(place: { tenant: string; actor: string; turn: string; attempt: number }): Promise<string>
 }

@@ -24,6 +24,11 @@ export function secretIn(text: string, known = ''): string | undefined {
 
 /** Keys are drawn by lot; examples are words, rows of digits, or the same sign many times. */
 function isReal(secret: string): boolean {
-  if (/example|sample|your|dummy|fake|test(?:ing)?[-_]|placeholder|changeme|password|secret|redacted|x{4}|\.{3}|\*{3}|0{5}|1234|abcd/i.test(secret)) return false
+  if (
+    /example|sample|your|dummy|fake|test(?:ing)?[-_]|placeholder|changeme|password|secret|redacted|x{4}|\.{3}|\*{3}|0{5}|1234|abcd/i.test(
+      secret,
+    )
+  )
+    return false
   return new Set(secret).size >= 10 && /\d/.test(secret) && /[a-z]/i.test(secret)
 }

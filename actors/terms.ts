@@ -3,7 +3,8 @@
 const han = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u
 
 /** A run of one script: Redis默认端口 is a word and four characters. */
-const runs = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}])[\p{L}\p{N}\p{M}])+/gu
+const runs =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}])[\p{L}\p{N}\p{M}])+/gu
 
 /** Words without their commonest endings; scripts without spaces as pairs of characters. */
 export function terms(text: string): string[] {
@@ -21,15 +22,29 @@ export function terms(text: string): string[] {
 }
 
 /** Small letters, full width as half width, Latin ones without accents. */
-const plain = (text: string) => text.normalize('NFKD').replace(/[\u0300-\u036f]/g, '').normalize('NFC').toLowerCase()
+const plain = (text: string) =>
+  text
+    .normalize('NFKD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .normalize('NFC')
+    .toLowerCase()
 
 /** Without the commonest endings of English and German; a word of three letters is left in any case. */
 const stem = (word: string): string => {
   // Longer ones are no words: keys, hashes, whole files in base64.
   if (word.length < 4 || word.length > 40 || /\d/.test(word)) return word
-  const singular = word.replace(/ies$/, 'y').replace(/(?<=[sxz]|ch|sh)es$/, '').replace(/(?<=[^aious])s$/, '')
-  const root = singular.replace(/(?<=[aeiouy].*[^e])(?:ing|ed)$/, '').replace(/(?<=...)(?:ern|em|en|er)$/, '').replace(/([bdfgmnprt])\1$/, '$1')
-  return root.replace(/(?<=..)ations?$/, 'ate').replace(/(?<=...)ly$/, '').replace(/(?<=...)(?:e|y)$/, '')
+  const singular = word
+    .replace(/ies$/, 'y')
+    .replace(/(?<=[sxz]|ch|sh)es$/, '')
+    .replace(/(?<=[^aious])s$/, '')
+  const root = singular
+    .replace(/(?<=[aeiouy].*[^e])(?:ing|ed)$/, '')
+    .replace(/(?<=...)(?:ern|em|en|er)$/, '')
+    .replace(/([bdfgmnprt])\1$/, '$1')
+  return root
+    .replace(/(?<=..)ations?$/, 'ate')
+    .replace(/(?<=...)ly$/, '')
+    .replace(/(?<=...)(?:e|y)$/, '')
 }
 
 const stopWords = new Set(
@@ -45,6 +60,9 @@ export function asking(question: string): string[] {
 }
 
 const manners = new Set(
-  terms('tell please explain describe show give know about want like help hello hi hey thanks thank need let say anything something find more much also just really would could bitte danke hallo erkläre wie was ist der die das ein eine und mit für von ich kann man wer wo wann warum'),
+  terms(
+    'tell please explain describe show give know about want like help hello hi hey thanks thank need let say anything something find more much also just really would could bitte danke hallo erkläre wie was ist der die das ein eine und mit für von ich kann man wer wo wann warum',
+  ),
 )
-const chineseManners = /请问|你好|您好|谢谢|什么是|是什么|什么|怎么样|怎样|怎么|如何|为什么|为何|哪里|哪些|哪个|多少|是否|是不是|能不能|可以|告诉我|介绍一下|一下|帮我|请|吗|呢|吧|的/g
+const chineseManners =
+  /请问|你好|您好|谢谢|什么是|是什么|什么|怎么样|怎样|怎么|如何|为什么|为何|哪里|哪些|哪个|多少|是否|是不是|能不能|可以|告诉我|介绍一下|一下|帮我|请|吗|呢|吧|的/g

@@ -66,7 +66,8 @@ export const agent = setup({
   output: ({ context: { draft, fault, text, usage, cost } }): AgentOutput => {
     const spent = { usage, cost }
     if (fault || !draft) return { outcome: 'fault', ...(fault ?? { kind: 'fault', why: 'there is no draft' }), ...spent }
-    if (draft.reason === 'refusal' || draft.reason === 'filter') return { outcome: 'poor', draft, why: `the model declined (${draft.reason})`, ...spent }
+    if (draft.reason === 'refusal' || draft.reason === 'filter')
+      return { outcome: 'poor', draft, why: `the model declined (${draft.reason})`, ...spent }
     if (isThin({ draft, text })) return { outcome: 'poor', draft, why: 'the answer is too short', ...spent }
     return { outcome: 'answered', draft, ...spent }
   },
@@ -80,7 +81,11 @@ export const agent = setup({
         onDone: {
           target: 'reviewing',
           actions: [
-            assign(({ context, event: { output } }) => ({ draft: output, usage: addUsage(context.usage, output.usage), cost: addCost(context.cost, output.cost) })),
+            assign(({ context, event: { output } }) => ({
+              draft: output,
+              usage: addUsage(context.usage, output.usage),
+              cost: addCost(context.cost, output.cost),
+            })),
             { type: 'recordUsage', params: ({ context, event }) => usageOf(context.turn, context.tier, event.output) },
           ],
         },
@@ -108,10 +113,19 @@ export const agent = setup({
         src: 'consult',
         id: 'consult',
         input: ({ context }) => ({ turn: context.turn, calls: context.draft?.calls ?? [] }),
-        onDone: { target: 'writing', actions: assign({ rounds: ({ context, event }) => [...context.rounds, { calls: context.draft?.calls ?? [], results: event.output }] }) },
+        onDone: {
+          target: 'writing',
+          actions: assign({
+            rounds: ({ context, event }) => [...context.rounds, { calls: context.draft?.calls ?? [], results: event.output }],
+          }),
+        },
         onError: [
           // The node died between two rounds, and with it the place where the words so far stood: the attempt begins anew.
-          { guard: { type: 'isLost', params: ({ event }) => faultOf(event.error) }, target: 'failed', actions: assign({ fault: ({ event }) => faultOf(event.error) }) },
+          {
+            guard: { type: 'isLost', params: ({ event }) => faultOf(event.error) },
+            target: 'failed',
+            actions: assign({ fault: ({ event }) => faultOf(event.error) }),
+          },
           // A tool that fails is told to the model, which goes on without it.
           {
             target: 'writing',
@@ -133,4 +147,13 @@ export const agent = setup({
   },
 })
 
-const usageOf = (turn: string, agent: Tier, { provider, model, usage, cost, ms }: Draft) => ({ turn, agent, provider, model, usage, cost, ms, ok: true })
+const usageOf = (turn: string, agent: Tier, { provider, model, usage, cost, ms }: Draft) => ({
+  turn,
+  agent,
+  provider,
+  model,
+  usage,
+  cost,
+  ms,
+  ok: true,
+})

@@ -61,7 +61,11 @@ export const conversation = setup({
         return [...context.waiting, { id, text }]
       },
     }),
-    refuse: emit(({ event }, { code }: { code: 'turn.busy' | 'mailbox.full' }) => ({ type: 'message.refused', id: messageOf(event).id, code })),
+    refuse: emit(({ event }, { code }: { code: 'turn.busy' | 'mailbox.full' }) => ({
+      type: 'message.refused',
+      id: messageOf(event).id,
+      code,
+    })),
     beginTurn: assign(({ context }) => ({ turns: context.turns + 1, merged: 0 })),
     countMerged: assign(({ context }) => ({ merged: context.merged + 1 })),
     /** The turn has its own copy of what it answers. */
@@ -77,8 +81,18 @@ export const conversation = setup({
     /** A turn that ends where it begins: nobody works on it, and whoever waits for the answer is told so. */
     tellBegun: emit(({ context }) => ({ type: 'turn.started', turn: nameOf(context), messages: context.waiting.map(({ id }) => id) })),
     tellStopped: emit(({ context }) => ({ type: 'turn.stopped', turn: nameOf(context), code: 'user.stopped' })),
-    tellSpent: emit(({ context }) => ({ type: 'turn.failed', turn: nameOf(context), code: 'quota.spent', message: 'The budget of this conversation is spent.' })),
-    tellBroken: emit(({ context }) => ({ type: 'turn.failed', turn: nameOf(context), code: 'answer.failed', message: 'The turn broke. A person has been asked to look at this.' })),
+    tellSpent: emit(({ context }) => ({
+      type: 'turn.failed',
+      turn: nameOf(context),
+      code: 'quota.spent',
+      message: 'The budget of this conversation is spent.',
+    })),
+    tellBroken: emit(({ context }) => ({
+      type: 'turn.failed',
+      turn: nameOf(context),
+      code: 'answer.failed',
+      message: 'The turn broke. A person has been asked to look at this.',
+    })),
     tellAutomated: emit({ type: 'conversation.state', value: 'automated', attention: 'automated' }),
     tellAsked: emit({ type: 'conversation.state', value: 'asked', attention: 'human', reason: 'board.asked' }),
     tellExhausted: emit({ type: 'conversation.state', value: 'exhausted', attention: 'automated', reason: 'quota.spent' }),
@@ -151,14 +165,24 @@ export const conversation = setup({
             }),
             onDone: [
               { guard: 'isYielding', target: '#claimed', actions: { type: 'addSpent', params: ({ event }) => event.output } },
-              { guard: { type: 'asksBoard', params: ({ event }) => event.output }, target: 'asked', actions: { type: 'addSpent', params: ({ event }) => event.output } },
+              {
+                guard: { type: 'asksBoard', params: ({ event }) => event.output },
+                target: 'asked',
+                actions: { type: 'addSpent', params: ({ event }) => event.output },
+              },
               { target: 'rested', actions: { type: 'addSpent', params: ({ event }) => event.output } },
             ],
             // The turn's own chart broke. It told nothing, so the watchers are told here, and a person is asked.
-            onError: [{ guard: 'isYielding', target: '#claimed', actions: 'tellBroken' }, { target: 'asked', actions: 'tellBroken' }],
+            onError: [
+              { guard: 'isYielding', target: '#claimed', actions: 'tellBroken' },
+              { target: 'asked', actions: 'tellBroken' },
+            ],
           },
           on: {
-            'turn.broken': [{ guard: 'isYielding', target: '#claimed', actions: 'tellBroken' }, { target: 'asked', actions: 'tellBroken' }],
+            'turn.broken': [
+              { guard: 'isYielding', target: '#claimed', actions: 'tellBroken' },
+              { target: 'asked', actions: 'tellBroken' },
+            ],
           },
           initial: 'working',
           states: {
@@ -173,7 +197,10 @@ export const conversation = setup({
                   { actions: ['accept', 'queue'] },
                 ],
                 'user.stopped': { target: 'stopping', actions: { type: 'cutTurn', params: { code: 'user.stopped' } } },
-                'operator.claimed': { target: 'yielding', actions: ['nameClaimant', { type: 'cutTurn', params: { code: 'operator.claimed' } }] },
+                'operator.claimed': {
+                  target: 'yielding',
+                  actions: ['nameClaimant', { type: 'cutTurn', params: { code: 'operator.claimed' } }],
+                },
               },
             },
             /** The turn saves what was said; what comes meanwhile is for the next one. */

@@ -3,13 +3,7 @@ import type { Agent } from './ladder.ts'
 import type { Cost, Message, Usage } from './message.ts'
 
 /** Why a turn ended other than by an answer. */
-export type TurnCode =
-  | 'user.stopped'
-  | 'message.interrupted'
-  | 'operator.claimed'
-  | 'answer.failed'
-  | 'quota.spent'
-  | 'board.asked'
+export type TurnCode = 'user.stopped' | 'message.interrupted' | 'operator.claimed' | 'answer.failed' | 'quota.spent' | 'board.asked'
 
 /** Everything with a `seq`: kept for ever, numbered without gaps per conversation. The host adds `conversation` and `seq`. */
 export interface DurableEvents {
@@ -47,7 +41,9 @@ export interface LiveEvents {
 
 export type DurableName = keyof DurableEvents
 export type LiveName = keyof LiveEvents
-export type Emitted = { [N in DurableName]: { type: N } & DurableEvents[N] }[DurableName] | { [N in LiveName]: { type: N } & LiveEvents[N] }[LiveName]
+export type Emitted =
+  | { [N in DurableName]: { type: N } & DurableEvents[N] }[DurableName]
+  | { [N in LiveName]: { type: N } & LiveEvents[N] }[LiveName]
 
 /** Everything else that a machine emits is durable. */
 export const liveNames: ReadonlySet<string> = new Set<LiveName>(['agent.status', 'message.refused'])

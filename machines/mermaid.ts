@@ -50,7 +50,8 @@ function arrows(node: Node): string[] {
 /** XState's own events carry ids that no reader needs: `xstate.after.patience.turn.answering`. */
 function label(node: Node, eventType: string, guard: unknown): string {
   const [, kind, rest = ''] = /^xstate\.(after|done|error)\.(?:actor\.)?(.*)$/.exec(eventType) ?? []
-  const said = kind === 'after' ? `after ${rest.replace(`.${node.id}`, '')}` : kind === 'error' ? 'failed' : kind === 'done' ? '' : eventType
+  const said =
+    kind === 'after' ? `after ${rest.replace(`.${node.id}`, '')}` : kind === 'error' ? 'failed' : kind === 'done' ? '' : eventType
   const asked = typeof guard === 'string' ? guard : (guard as { type?: string } | undefined)?.type
   return [said, asked && `[${asked}]`].filter(Boolean).join(' ').replaceAll(':', ' ')
 }

@@ -4,7 +4,8 @@ import type { Cost, Usage } from './message.ts'
 export const nothing: Usage = { in: 0, out: 0 }
 
 /** One unknown price makes the sum unknown: a part is not the whole. */
-export const addCost = (a: Cost, b: Cost | undefined): Cost => (b === undefined ? a : a === 'unknown' || b === 'unknown' ? 'unknown' : a + b)
+export const addCost = (a: Cost, b: Cost | undefined): Cost =>
+  b === undefined ? a : a === 'unknown' || b === 'unknown' ? 'unknown' : a + b
 
 export function addUsage(a: Usage, b: Usage | undefined): Usage {
   if (!b) return a

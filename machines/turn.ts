@@ -9,7 +9,16 @@ import type { Emitted, TurnCode } from './event.ts'
 import { type Agent, type Tier, above, tierFor } from './ladder.ts'
 import type { Cost, Usage } from './message.ts'
 import type { Policy } from './policy.ts'
-import { type Classification, type ClassifyAsk, type Draft, type Salvage, type SalvageAsk, type ValidateAsk, type Verdict, slot } from './slot.ts'
+import {
+  type Classification,
+  type ClassifyAsk,
+  type Draft,
+  type Salvage,
+  type SalvageAsk,
+  type ValidateAsk,
+  type Verdict,
+  slot,
+} from './slot.ts'
 import { addCost, addUsage, nothing } from './spend.ts'
 import { timeOf } from './time.ts'
 
@@ -100,13 +109,25 @@ export const turn = setup({
   actions: {
     ...entries,
     takeDraft: assign((_, { draft }: { draft: Draft }) => ({ draft })),
-    addSpent: assign(({ context }, { usage, cost }: Spent) => ({ usage: addUsage(context.usage, usage), cost: addCost(context.cost, cost) })),
+    addSpent: assign(({ context }, { usage, cost }: Spent) => ({
+      usage: addUsage(context.usage, usage),
+      cost: addCost(context.cost, cost),
+    })),
     noteWhy: assign((_, { why }: { why: string }) => ({ why })),
     tellAdmin: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'admin', status: 'sorting' })),
     tellChecking: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'qa', status: 'checking' })),
-    retract: emit(({ context }, { reason }: { reason: string }) => ({ type: 'reply.retracted', turn: context.turn, attempt: context.attempt, reason })),
+    retract: emit(({ context }, { reason }: { reason: string }) => ({
+      type: 'reply.retracted',
+      turn: context.turn,
+      attempt: context.attempt,
+      reason,
+    })),
     widen: assign(({ context, event }) => (event.type === 'turn.widened' ? { messages: [...context.messages, event.message] } : {})),
-    tellWidened: emit(({ context, event }) => ({ type: 'turn.widened', turn: context.turn, messages: event.type === 'turn.widened' ? [event.message.id] : [] })),
+    tellWidened: emit(({ context, event }) => ({
+      type: 'turn.widened',
+      turn: context.turn,
+      messages: event.type === 'turn.widened' ? [event.message.id] : [],
+    })),
     cut: assign(({ event }) => ({ cut: event.type === 'turn.cut' ? event.code : 'user.stopped' })),
     /** The reply as it was spoken becomes a message. */
     deliver: emit(({ context, event }) => {
@@ -159,7 +180,12 @@ export const turn = setup({
     })),
     finish: emit(({ context }) => ({ type: 'turn.finished', turn: context.turn })),
     stopped: emit(({ context }) => ({ type: 'turn.stopped', turn: context.turn, code: context.cut ?? 'user.stopped' })),
-    fail: emit(({ context }, { code }: { code: keyof typeof sentences }) => ({ type: 'turn.failed', turn: context.turn, code, message: sentences[code] })),
+    fail: emit(({ context }, { code }: { code: keyof typeof sentences }) => ({
+      type: 'turn.failed',
+      turn: context.turn,
+      code,
+      message: sentences[code],
+    })),
   },
   guards: {
     isUnclear: (_, { difficulty }: Classification) => difficulty === 'unclear',
@@ -211,7 +237,11 @@ export const turn = setup({
           {
             guard: { type: 'isUnclear', params: ({ event }) => event.output },
             target: 'askedBack',
-            actions: [assign({ classification: ({ event }) => event.output }), { type: 'addSpent', params: ({ event }) => event.output }, { type: 'recordUsage', params: ({ context, event }) => sortingUsage(context, event.output) }],
+            actions: [
+              assign({ classification: ({ event }) => event.output }),
+              { type: 'addSpent', params: ({ event }) => event.output },
+              { type: 'recordUsage', params: ({ context, event }) => sortingUsage(context, event.output) },
+            ],
           },
           {
             target: 'answering',
@@ -245,7 +275,11 @@ export const turn = setup({
         assign(({ context }) => ({ attempt: context.attempt + 1, draft: null })),
         {
           type: 'recordOrder',
-          params: ({ context }) => order(context, { intent: context.classification?.intent ?? 'general_request', difficulty: context.classification?.difficulty ?? 'normal' }),
+          params: ({ context }) =>
+            order(context, {
+              intent: context.classification?.intent ?? 'general_request',
+              difficulty: context.classification?.difficulty ?? 'normal',
+            }),
         },
       ],
       invoke: {
@@ -264,7 +298,10 @@ export const turn = setup({
           {
             guard: { type: 'isAnswered', params: ({ event }) => event.output },
             target: 'validating',
-            actions: [{ type: 'takeDraft', params: ({ event }) => ({ draft: draftOf(event.output) }) }, { type: 'addSpent', params: ({ event }) => event.output }],
+            actions: [
+              { type: 'takeDraft', params: ({ event }) => ({ draft: draftOf(event.output) }) },
+              { type: 'addSpent', params: ({ event }) => event.output },
+            ],
           },
           {
             guard: { type: 'wasLost', params: ({ event }) => event.output },
@@ -287,7 +324,10 @@ export const turn = setup({
           },
           {
             target: 'climbing',
-            actions: [{ type: 'addSpent', params: ({ event }) => event.output }, { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) }],
+            actions: [
+              { type: 'addSpent', params: ({ event }) => event.output },
+              { type: 'noteWhy', params: ({ event }) => ({ why: whyOf(event.output) }) },
+            ],
           },
         ],
         // The agent's own chart broke: the same as a failed draft.
@@ -295,7 +335,10 @@ export const turn = setup({
       },
       on: {
         'turn.cut': { target: 'cutting', actions: 'cut' },
-        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen', 'tellWidened'] },
+        'turn.widened': {
+          target: 'classifying',
+          actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen', 'tellWidened'],
+        },
       },
       after: { patience: { target: 'climbing', actions: { type: 'noteWhy', params: { why: 'the answer took too long' } } } },
     },
@@ -342,18 +385,30 @@ export const turn = setup({
       },
       on: {
         'turn.cut': { target: 'cutting', actions: 'cut' },
-        'turn.widened': { target: 'classifying', actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen', 'tellWidened'] },
+        'turn.widened': {
+          target: 'classifying',
+          actions: [{ type: 'retract', params: { reason: 'message.merged' } }, 'widen', 'tellWidened'],
+        },
       },
       after: { shortly: 'delivered' },
     },
     climbing: {
-      entry: [assign({ tries: ({ context }) => context.tries + 1 }), { type: 'retract', params: ({ context }) => ({ reason: context.why }) }],
+      entry: [
+        assign({ tries: ({ context }) => context.tries + 1 }),
+        { type: 'retract', params: ({ context }) => ({ reason: context.why }) },
+      ],
       always: [
         {
           guard: 'canClimb',
           target: 'answering',
           actions: [
-            emit(({ context }) => ({ type: 'turn.escalated', turn: context.turn, from: context.tier, to: above(context.tier) ?? context.tier, reason: context.why })),
+            emit(({ context }) => ({
+              type: 'turn.escalated',
+              turn: context.turn,
+              from: context.tier,
+              to: above(context.tier) ?? context.tier,
+              reason: context.why,
+            })),
             // At the top the best tier tries once more, told why the draft before was not enough.
             assign({ tier: ({ context }) => above(context.tier) ?? context.tier }),
           ],
@@ -399,28 +454,52 @@ export const turn = setup({
     },
     askedBack: {
       type: 'final',
-      entry: [assign({ end: 'asked back' }), 'askBack', 'finish', { type: 'recordOrder', params: ({ context }) => order(context, { status: 'blocked', owner: 'admin' }) }],
+      entry: [
+        assign({ end: 'asked back' }),
+        'askBack',
+        'finish',
+        { type: 'recordOrder', params: ({ context }) => order(context, { status: 'blocked', owner: 'admin' }) },
+      ],
     },
     stopped: {
       type: 'final',
-      entry: [assign({ end: 'stopped' }), 'stopped', { type: 'recordOrder', params: ({ context }) => order(context, { status: 'cancelled' }) }],
+      entry: [
+        assign({ end: 'stopped' }),
+        'stopped',
+        { type: 'recordOrder', params: ({ context }) => order(context, { status: 'cancelled' }) },
+      ],
     },
     unconvincing: {
       type: 'final',
-      entry: [assign({ end: 'board' }), { type: 'fail', params: { code: 'board.asked' } }, { type: 'recordOrder', params: ({ context }) => order(context, { status: 'blocked', owner: 'board', error: context.why }) }],
+      entry: [
+        assign({ end: 'board' }),
+        { type: 'fail', params: { code: 'board.asked' } },
+        { type: 'recordOrder', params: ({ context }) => order(context, { status: 'blocked', owner: 'board', error: context.why }) },
+      ],
     },
     unanswered: {
       type: 'final',
-      entry: [assign({ end: 'board' }), { type: 'fail', params: { code: 'answer.failed' } }, { type: 'recordOrder', params: ({ context }) => order(context, { status: 'failed', owner: 'board', error: context.why }) }],
+      entry: [
+        assign({ end: 'board' }),
+        { type: 'fail', params: { code: 'answer.failed' } },
+        { type: 'recordOrder', params: ({ context }) => order(context, { status: 'failed', owner: 'board', error: context.why }) },
+      ],
     },
   },
-  output: ({ context }): TurnOutput => ({ turn: context.turn, end: context.end, cost: context.cost, ...(context.cut && { code: context.cut }) }),
+  output: ({ context }): TurnOutput => ({
+    turn: context.turn,
+    end: context.end,
+    cost: context.cost,
+    ...(context.cut && { code: context.cut }),
+  }),
 })
 
 /** A cut during the check comes after the draft was counted. */
-const cutPrice = ({ draft }: Context, { usage, cost }: Salvage): Spent => (draft ? {} : { ...(usage && { usage }), ...(cost !== undefined && { cost }) })
+const cutPrice = ({ draft }: Context, { usage, cost }: Salvage): Spent =>
+  draft ? {} : { ...(usage && { usage }), ...(cost !== undefined && { cost }) }
 
-const cutUsage = (context: Context, part: Salvage) => billOf(context, context.tier, { ...cutPrice(context, part), ...(part.model && { model: part.model }) })
+const cutUsage = (context: Context, part: Salvage) =>
+  billOf(context, context.tier, { ...cutPrice(context, part), ...(part.model && { model: part.model }) })
 const checkUsage = (context: Context, verdict: Verdict) => billOf(context, 'qa', verdict)
 
 /** A row for a call that told its price and that nobody else counts. */

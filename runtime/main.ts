@@ -9,9 +9,13 @@ try {
   const config = configOfProcess()
   const log = createLog({ level: config.logLevel, pretty: (config.logFormat ?? (isTerminal ? 'plain' : 'json')) === 'plain' })
   const system = await startSystem(config, log)
-  const store = system.db.kind === 'pglite' ? `embedded store in ${config.dataDir} (safe against a killed process, not against a power cut)` : 'PostgreSQL'
+  const store =
+    system.db.kind === 'pglite'
+      ? `embedded store in ${config.dataDir} (safe against a killed process, not against a power cut)`
+      : 'PostgreSQL'
   process.stdout.write(`Nexus is ready: open ${system.url}  ·  models: ${modelsLine(system.models)}  ·  ${store}\n`)
-  if (config.environment === 'development' && !config.apiKey) log.info({}, 'no credential is configured: every request acts as the owner of the tenant demo (development only)')
+  if (config.environment === 'development' && !config.apiKey)
+    log.info({}, 'no credential is configured: every request acts as the owner of the tenant demo (development only)')
   if (Number(process.versions.node.split('.')[0]) < 22) log.warn({}, 'Node 20 is out of support since April 2026; Node 24 is recommended')
 
   let stopping = false

@@ -13,13 +13,26 @@ const exampleFile = fileURLToPath(new URL('../.env.example', import.meta.url))
 
 type Given = { name: string; aliases: string[]; fallback: unknown; why: string }
 const given = Object.values(settings) as Given[]
-const shown = (value: unknown) => (value === undefined || value === null || (Array.isArray(value) && value.length === 0) ? '–' : `\`${value}\``)
+const shown = (value: unknown) =>
+  value === undefined || value === null || (Array.isArray(value) && value.length === 0) ? '–' : `\`${value}\``
 
 /** By the name in the marker: `<!-- begin NAME -->`. */
 const parts: Record<string, () => string> = {
   settings: () =>
-    ['| variable | without it | what for |', '| --- | --- | --- |', ...given.map(({ name, aliases, fallback, why }) => `| \`${name}\`${aliases.map((alias) => `, \`${alias}\``).join('')} | ${shown(fallback)} | ${why} |`)].join('\n'),
-  refusals: () => ['| code | HTTP | what it says |', '| --- | --- | --- |', ...Object.entries(refusals).map(([code, [status, sentence]]) => `| \`${code}\` | ${status} | ${sentence} |`)].join('\n'),
+    [
+      '| variable | without it | what for |',
+      '| --- | --- | --- |',
+      ...given.map(
+        ({ name, aliases, fallback, why }) =>
+          `| \`${name}\`${aliases.map((alias) => `, \`${alias}\``).join('')} | ${shown(fallback)} | ${why} |`,
+      ),
+    ].join('\n'),
+  refusals: () =>
+    [
+      '| code | HTTP | what it says |',
+      '| --- | --- | --- |',
+      ...Object.entries(refusals).map(([code, [status, sentence]]) => `| \`${code}\` | ${status} | ${sentence} |`),
+    ].join('\n'),
   'chart conversation': () => fenced(mermaidOf(conversation)),
   'chart turn': () => fenced(mermaidOf(turn)),
   'chart agent': () => fenced(mermaidOf(agent)),
@@ -39,7 +52,10 @@ export function written(readme: string): string {
 /** `.env.example`: every setting, commented out, with what it is for. */
 export const example = () =>
   `# Every setting. Copy to .env and take away the # of what you need; the environment wins over this file.\n\n${given
-    .map(({ name, aliases, fallback, why }) => `# ${why}${aliases.length ? ` (also: ${aliases.join(', ')})` : ''}\n#${name}=${fallback === undefined || fallback === null ? '' : String(fallback)}`)
+    .map(
+      ({ name, aliases, fallback, why }) =>
+        `# ${why}${aliases.length ? ` (also: ${aliases.join(', ')})` : ''}\n#${name}=${fallback === undefined || fallback === null ? '' : String(fallback)}`,
+    )
     .join('\n\n')}\n`
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

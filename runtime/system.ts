@@ -64,13 +64,30 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   const bus = memoryBus({ log })
   const metrics = createMetrics()
   const knowledge = createKnowledge(db, Date.now)
-  await knowledge.add(demo.id, { kb: 'demo', externalId: 'README.md', title: 'Nexus', content: await readFile(here('../README.md'), 'utf8') })
+  await knowledge.add(demo.id, {
+    kb: 'demo',
+    externalId: 'README.md',
+    title: 'Nexus',
+    content: await readFile(here('../README.md'), 'utf8'),
+  })
 
-  const engine = createEngine({ db, bus, log, node, observe: metrics.step, ...(presence && { presence }), slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }) })
+  const engine = createEngine({
+    db,
+    bus,
+    log,
+    node,
+    observe: metrics.step,
+    ...(presence && { presence }),
+    slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
+  })
   let draining = false
   const isDraining = () => draining
   const authenticate = createAuthenticator({ db, environment: config.environment, apiKey: config.apiKey, jwtSecret: config.jwtSecret })
-  const policy = { whileBusy: config.whileBusy, budget: config.budget, ...(config.gatherWindow !== undefined && { window: config.gatherWindow }) }
+  const policy = {
+    whileBusy: config.whileBusy,
+    budget: config.budget,
+    ...(config.gatherWindow !== undefined && { window: config.gatherWindow }),
+  }
   let rooms: Rooms | undefined
   const desk = createDesk({ db, engine, maxLength: config.maxInputLength, policy, isDraining, begins: (...who) => rooms?.begun(...who) })
   const health = createHealth({
@@ -93,7 +110,16 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   metrics.watch('nexus_streams', 'Replies in flight', () => engine.speeches.count())
 
   const version = (JSON.parse(await readFile(here('../package.json'), 'utf8')) as { version: string }).version
-  const app = createApp({ log, metrics, authenticate, bodyLimit: config.bodyLimit, origins: config.corsOrigins, docs: config.environment !== 'production', version, page: here('../channels/web/dist') })
+  const app = createApp({
+    log,
+    metrics,
+    authenticate,
+    bodyLimit: config.bodyLimit,
+    origins: config.corsOrigins,
+    docs: config.environment !== 'production',
+    version,
+    page: here('../channels/web/dist'),
+  })
   const guard = guarded(authenticate)
   app.after(() => {
     healthRoutes(app, { health, metrics, version, isDraining, about: () => aboutOf(models) })
@@ -102,7 +128,17 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
     workRoutes(app, { db, guard, health })
   })
   await app.ready()
-  const sockets = openSockets({ http: app.server, db, bus, engine, desk, authenticate, log, origins: config.corsOrigins, frameLimit: config.bodyLimit })
+  const sockets = openSockets({
+    http: app.server,
+    db,
+    bus,
+    engine,
+    desk,
+    authenticate,
+    log,
+    origins: config.corsOrigins,
+    frameLimit: config.bodyLimit,
+  })
   rooms = sockets.rooms
   if (redis) sockets.io.adapter(createAdapter(redis.publish, redis.control, { publishOnSpecificResponseChannel: true }))
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)
@@ -159,7 +195,19 @@ async function openPresence(config: Config, db: Database, node: string, log: Log
 }
 
 /** Whoever fills a slot, by the slot's name. To add one: the slot in its chart, the filling in actors/, one line here. */
-function slotsOf({ db, bus, models, knowledge, speeches }: { db: Database; bus: Bus; models: Models; knowledge: Knowledge; speeches: Speeches }): Record<string, Slot> {
+function slotsOf({
+  db,
+  bus,
+  models,
+  knowledge,
+  speeches,
+}: {
+  db: Database
+  bus: Bus
+  models: Models
+  knowledge: Knowledge
+  speeches: Speeches
+}): Record<string, Slot> {
   const history = (tenant: string, conversation: string, before: string[]) => readHistory(db, tenant, conversation, before, HISTORY)
   return {
     classify: { fill: classifying({ models, history }), whenLost: 'repeat' },
@@ -169,7 +217,8 @@ function slotsOf({ db, bus, models, knowledge, speeches }: { db: Database; bus: 
         history,
         search: (tenant, text) => knowledge.search(tenant, text),
         speech: ({ tenant, actor }, turn, attempt) => speeches.open({ tenant, actor, turn, attempt }),
-        announce: ({ tenant, actor }, status) => bus.publish({ room: roomOf(tenant, actor), name: 'agent.status', payload: { conversation: actor, ...status, at: Date.now() } }),
+        announce: ({ tenant, actor }, status) =>
+          bus.publish({ room: roomOf(tenant, actor), name: 'agent.status', payload: { conversation: actor, ...status, at: Date.now() } }),
         clock: () => performance.now(),
       }),
       // Words may have been heard already: the machine withdraws them and begins a new attempt.
@@ -184,7 +233,12 @@ function slotsOf({ db, bus, models, knowledge, speeches }: { db: Database; bus: 
 /** Asked for and not there means stop: never a silent fallback. */
 async function openRedis(url: string | undefined) {
   if (!url) return undefined
-  const control = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 2, connectTimeout: 3_000, retryStrategy: (times) => Math.min(times * 100, 2_000) })
+  const control = new Redis(url, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 2,
+    connectTimeout: 3_000,
+    retryStrategy: (times) => Math.min(times * 100, 2_000),
+  })
   control.on('error', () => {}) // each command that fails says so itself
   await control.connect().catch((cause: Error) => {
     control.disconnect()

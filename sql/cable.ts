@@ -50,11 +50,13 @@ export class Cable extends Duplex {
   }
 
   override _construct(done: (why?: Error | null) => void): void {
-    plug(this.#address).then(socket => {
+    plug(this.#address).then((socket) => {
       this.#socket = socket
       socket.on('data', (bytes: Buffer) => this.#hear(bytes))
-      socket.on('error', why => { this.#last ??= why })
-      socket.on('close', () => this.destroy(this.#finished ? undefined : this.#last ?? lost('the server closed the connection')))
+      socket.on('error', (why) => {
+        this.#last ??= why
+      })
+      socket.on('close', () => this.destroy(this.#finished ? undefined : (this.#last ?? lost('the server closed the connection'))))
       done()
     }, done)
   }
@@ -152,21 +154,22 @@ async function encrypt(socket: Socket, host: string, { rejectUnauthorized, optio
 }
 
 /** The socket, once it is there. */
-const reach = (socket: Socket, event: 'connect' | 'secureConnect'): Promise<Socket> => new Promise((resolve, reject) => {
-  const late = setTimeout(() => socket.destroy(lost('the server does not answer', 'CONNECT_TIMEOUT')), PATIENCE)
-  socket.once('error', reject)
-  socket.once('close', () => clearTimeout(late))
-  socket.once(event, () => {
-    clearTimeout(late)
-    socket.off('error', reject)
-    socket.setKeepAlive(true, 60_000)
-    socket.setNoDelay(true)
-    resolve(socket)
+const reach = (socket: Socket, event: 'connect' | 'secureConnect'): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const late = setTimeout(() => socket.destroy(lost('the server does not answer', 'CONNECT_TIMEOUT')), PATIENCE)
+    socket.once('error', reject)
+    socket.once('close', () => clearTimeout(late))
+    socket.once(event, () => {
+      clearTimeout(late)
+      socket.off('error', reject)
+      socket.setKeepAlive(true, 60_000)
+      socket.setNoDelay(true)
+      resolve(socket)
+    })
   })
-})
 
 function withoutPadding(startup: Buffer): Buffer {
-  const from = startup.indexOf(`${ PADDING }\0`)
+  const from = startup.indexOf(`${PADDING}\0`)
   if (from < 0) return startup
   const to = startup.indexOf(0, from + PADDING.length + 1) + 1
   const short = Buffer.concat([startup.subarray(0, from), startup.subarray(to)])

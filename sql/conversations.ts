@@ -26,7 +26,8 @@ const columns = (sql: Transaction) => sql`
 const messageColumns = (sql: Transaction) => sql`id, seq, role, text, parts, turn, agent, citations, at`
 
 /** Absent columns stay absent on the wire. */
-const messageOf = (row: Record<string, unknown>): Message => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as unknown as Message
+const messageOf = (row: Record<string, unknown>): Message =>
+  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as unknown as Message
 
 export async function findConversation(db: Database, tenant: string, id: string): Promise<Conversation | undefined> {
   const [row] = await readAsTenant(db, tenant, (sql) => sql<Conversation[]>`select ${columns(sql)} from conversations where id = ${id}`)
@@ -48,7 +49,12 @@ export interface Page {
 }
 
 /** Everything that a join needs, from one snapshot. */
-export const readPage = (db: Database, tenant: string, id: string, { after, most, messages }: { after: number | undefined; most: number; messages: number }): Promise<Page | undefined> =>
+export const readPage = (
+  db: Database,
+  tenant: string,
+  id: string,
+  { after, most, messages }: { after: number | undefined; most: number; messages: number },
+): Promise<Page | undefined> =>
   asTenant(db, tenant, async (sql) => {
     const [[conversation], recent, events] = await Promise.all([
       sql<Conversation[]>`select ${columns(sql)} from conversations where id = ${id}`,
@@ -66,7 +72,10 @@ export const readPage = (db: Database, tenant: string, id: string, { after, most
     const upTo = conversation.seq
     return {
       conversation,
-      messages: recent.map(messageOf).filter(({ seq }) => seq <= upTo).reverse(),
+      messages: recent
+        .map(messageOf)
+        .filter(({ seq }) => seq <= upTo)
+        .reverse(),
       events: events.filter(({ seq }) => seq <= upTo),
     }
   })
@@ -92,7 +101,8 @@ export async function findMessage(db: Database, tenant: string, conversation: st
   const [row] = await readAsTenant(
     db,
     tenant,
-    (sql) => sql<Record<string, unknown>[]>`select ${messageColumns(sql)} from messages where conversation = ${conversation} and id = ${id}`,
+    (sql) =>
+      sql<Record<string, unknown>[]>`select ${messageColumns(sql)} from messages where conversation = ${conversation} and id = ${id}`,
   )
   return row && messageOf(row)
 }

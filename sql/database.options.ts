@@ -6,7 +6,7 @@ import type { Log, Sql } from './database.ts'
 const whole = (text: string): number => {
   const number = Number(text)
   if (Number.isSafeInteger(number)) return number
-  throw new RangeError(`the bigint ${ text } does not fit into a JavaScript number; select it as text`)
+  throw new RangeError(`the bigint ${text} does not fit into a JavaScript number; select it as text`)
 }
 
 /** postgres.js 3.4.9 sends its first message at once only if it is long. After a lost connection it must: otherwise it

@@ -35,12 +35,11 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
   const began = performance.now()
   const home = dataDir === MEMORY ? undefined : await settle(resolve(dataDir))
   const fresh = home?.fresh ?? true
-  const birth = { folder: home?.folder, fresh, archive: fresh ? archive ?? await readArchive() : undefined }
-  const backend = await startBackend(birth, made => void keepArchive(made))
-    .catch(async (cause: Error) => {
-      await home?.lock.release()
-      throw new Error(`the embedded database${ home ? ` in ${ home.folder }` : '' } cannot be started: ${ cause.message }`, { cause })
-    })
+  const birth = { folder: home?.folder, fresh, archive: fresh ? (archive ?? (await readArchive())) : undefined }
+  const backend = await startBackend(birth, (made) => void keepArchive(made)).catch(async (cause: Error) => {
+    await home?.lock.release()
+    throw new Error(`the embedded database${home ? ` in ${home.folder}` : ''} cannot be started: ${cause.message}`, { cause })
+  })
   await home?.created()
 
   const exchange = new Exchange(backend, patience ?? { idle: 5_000, busy: 60_000 })
@@ -49,12 +48,16 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
     exchange.fail(why)
   }
   void backend.lost.then(fail)
-  void home?.lock.lost.then(why => {
+  void home?.lock.lost.then((why) => {
     fail(why)
     return backend.stop() // whoever took the folder must find nobody writing
   })
   const sql = connect(() => exchange.connect(), max)
-  if (home) log.info({ folder: home.folder, ms: Math.round(performance.now() - began) }, 'the embedded database is open; it survives a killed process, not a power cut')
+  if (home)
+    log.info(
+      { folder: home.folder, ms: Math.round(performance.now() - began) },
+      'the embedded database is open; it survives a killed process, not a power cut',
+    )
 
   let closed: Promise<void> | undefined
   return {
@@ -63,22 +66,28 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
     kind: 'pglite',
     tidy: () => tidy(sql),
     dump: () => backend.dump(),
-    close: () => closed ??= (async () => {
-      await sql.end({ timeout: 1 })
-      await backend.close()
-      await home?.lock.release()
-    })(),
+    close: () =>
+      (closed ??= (async () => {
+        await sql.end({ timeout: 1 })
+        await backend.close()
+        await home?.lock.release()
+      })()),
   }
 }
 
-export const connect = (socket: () => Duplex, max: number): Sql => withMortalTransactions(withArrays(postgres({
-  ...options,
-  max,
-  user: 'postgres',
-  database: 'postgres',
-  // postgres.js takes any duplex stream for a socket; its documentation knows it, its types do not.
-  ...{ socket } as object,
-})))
+export const connect = (socket: () => Duplex, max: number): Sql =>
+  withMortalTransactions(
+    withArrays(
+      postgres({
+        ...options,
+        max,
+        user: 'postgres',
+        database: 'postgres',
+        // postgres.js takes any duplex stream for a socket; its documentation knows it, its types do not.
+        ...({ socket } as object),
+      }),
+    ),
+  )
 
 /** Table by table, so that queries get their turn in between. */
 async function tidy(sql: Sql): Promise<void> {
@@ -88,7 +97,7 @@ async function tidy(sql: Sql): Promise<void> {
     where schemaname not in ('information_schema', 'pg_toast')
     order by 1
   `
-  for (const { name } of tables) await sql.unsafe(`vacuum (analyze) ${ name }`)
+  for (const { name } of tables) await sql.unsafe(`vacuum (analyze) ${name}`)
   await sql`checkpoint`
 }
 
@@ -99,9 +108,13 @@ async function settle(dataDir: string) {
   const folder = join(dataDir, 'postgres')
   const creating = join(dataDir, 'creating')
   if (await exists(creating)) await rm(folder, { recursive: true, force: true })
-  const fresh = !await exists(join(folder, 'PG_VERSION'))
+  const fresh = !(await exists(join(folder, 'PG_VERSION')))
   if (fresh) await writeFile(creating, '')
   return { folder, fresh, lock, created: () => rm(creating, { force: true }) }
 }
 
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )

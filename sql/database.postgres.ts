@@ -11,7 +11,7 @@ export async function server({ url, max, log }: { url: string; max: number; log:
   const sql = connect(url, max)
   try {
     const version = await reach(sql, url)
-    if (version < OLDEST) throw new Error(`PostgreSQL ${ version } at ${ place(url) } is too old: ${ OLDEST } or newer is needed`)
+    if (version < OLDEST) throw new Error(`PostgreSQL ${version} at ${place(url)} is too old: ${OLDEST} or newer is needed`)
     await haveVector(sql, url)
     log.info({ at: place(url), version }, 'PostgreSQL is reachable')
   } catch (why) {
@@ -26,15 +26,20 @@ export async function server({ url, max, log }: { url: string; max: number; log:
   }
 }
 
-export const connect = (url: string, max: number, application = 'nexus'): Sql => withMortalTransactions(withArrays(postgres(url, {
-  ...options,
-  max,
-  connection: { ...options.connection, application_name: application },
-  connect_timeout: 20, // above the cable's own, whose error says more
-  ssl: false, // the cable encrypts
-  // postgres.js takes any duplex stream for a socket; its documentation knows it, its types do not.
-  ...{ socket: (address: Omit<Address, 'tls'>) => new Cable({ ...address, tls: encryption(url) }) } as object,
-})))
+export const connect = (url: string, max: number, application = 'nexus'): Sql =>
+  withMortalTransactions(
+    withArrays(
+      postgres(url, {
+        ...options,
+        max,
+        connection: { ...options.connection, application_name: application },
+        connect_timeout: 20, // above the cable's own, whose error says more
+        ssl: false, // the cable encrypts
+        // postgres.js takes any duplex stream for a socket; its documentation knows it, its types do not.
+        ...({ socket: (address: Omit<Address, 'tls'>) => new Cable({ ...address, tls: encryption(url) }) } as object),
+      }),
+    ),
+  )
 
 /** `sslmode` or `ssl` of the url. As with libpq, only the modes that say `verify` look at the certificate. */
 function encryption(url: string): Address['tls'] {
@@ -48,7 +53,7 @@ async function reach(sql: Sql, url: string): Promise<number> {
     const [row] = await sql<{ version: number }[]>`select current_setting('server_version_num')::int / 10000 as version`
     return row!.version
   } catch (cause) {
-    throw new Error(`PostgreSQL at ${ place(url) } cannot be used: ${ reason(cause) }`, { cause })
+    throw new Error(`PostgreSQL at ${place(url)} cannot be used: ${reason(cause)}`, { cause })
   }
 }
 
@@ -58,12 +63,13 @@ async function haveVector(sql: Sql, url: string): Promise<void> {
     await sql`create extension if not exists vector`
   } catch (cause) {
     if (await hasVector(sql)) return // another node made it in the same moment
-    throw new Error(`PostgreSQL at ${ place(url) } lacks the extension vector (pgvector) and it cannot be created: ${ reason(cause) }`, { cause })
+    throw new Error(`PostgreSQL at ${place(url)} lacks the extension vector (pgvector) and it cannot be created: ${reason(cause)}`, {
+      cause,
+    })
   }
 }
 
-const hasVector = async (sql: Sql): Promise<boolean> =>
-  (await sql`select from pg_extension where extname = 'vector'`).length > 0
+const hasVector = async (sql: Sql): Promise<boolean> => (await sql`select from pg_extension where extname = 'vector'`).length > 0
 
 /** The url without what must not stand in a log. */
 function place(url: string): string {

@@ -44,7 +44,10 @@ const storable = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, part) => (typeof part === 'string' ? part.replaceAll('\0', '\uFFFD').toWellFormed() : part)))
 
 /** Sets an event aside for an operator, and takes it out of the way in the same transaction: a timer would ring again for ever. */
-export async function bury(db: Database, letter: { tenant: string; actor: string; dedup: string | null; envelope: object; error: string }): Promise<void> {
+export async function bury(
+  db: Database,
+  letter: { tenant: string; actor: string; dedup: string | null; envelope: object; error: string },
+): Promise<void> {
   const { tenant, actor, dedup } = letter
   const [envelope, error] = storable([letter.envelope, letter.error]) as [object, string]
   await asTenant(db, tenant, async (sql) => {

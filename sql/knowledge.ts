@@ -11,7 +11,14 @@ export interface StoredChunk {
 export const keepDocument = (
   db: Database,
   tenant: string,
-  document: { kb: string; externalId: string; title: string; content: string; checksum: string; chunks: { title: string; content: string }[] },
+  document: {
+    kb: string
+    externalId: string
+    title: string
+    content: string
+    checksum: string
+    chunks: { title: string; content: string }[]
+  },
 ): Promise<boolean> =>
   asTenant(db, tenant, async (sql) => {
     const { kb, externalId, title, content, checksum, chunks } = document
@@ -37,7 +44,11 @@ export const keepDocument = (
 
 /** What changes whenever a tenant's knowledge does. */
 export async function knowledgeMark(db: Database, tenant: string): Promise<string> {
-  const [row] = await readAsTenant(db, tenant, (sql) => sql<{ mark: string }[]>`select coalesce(max(created_at)::text, '') || ' ' || count(*) as mark from rag_documents`)
+  const [row] = await readAsTenant(
+    db,
+    tenant,
+    (sql) => sql<{ mark: string }[]>`select coalesce(max(created_at)::text, '') || ' ' || count(*) as mark from rag_documents`,
+  )
   return row?.mark ?? ''
 }
 

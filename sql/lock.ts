@@ -38,11 +38,14 @@ export async function lockFolder(folder: string, rhythm: Rhythm = { beat: 2_000,
   const path = join(folder, 'lock')
   const token = await claim(path, folder, rhythm)
   let report: (why: Error) => void
-  const lost = new Promise<Error>(resolve => { report = resolve })
+  const lost = new Promise<Error>((resolve) => {
+    report = resolve
+  })
   const beating = setInterval(async () => {
     const holder = await read(path).catch(() => undefined) // unreadable for a moment is not lost
-    if (holder?.token === token) await utimes(path, new Date(), new Date()).catch(() => {}) // the next beat comes soon
-    else if (holder) report(new Error(`the data folder ${ folder } was taken over by ${ describe(holder) }`))
+    if (holder?.token === token)
+      await utimes(path, new Date(), new Date()).catch(() => {}) // the next beat comes soon
+    else if (holder) report(new Error(`the data folder ${folder} was taken over by ${describe(holder)}`))
   }, rhythm.beat).unref()
   return {
     lost,
@@ -60,11 +63,11 @@ async function claim(path: string, folder: string, rhythm: Rhythm): Promise<stri
     const theirs = await read(path)
     if (!theirs) continue // released in this very moment
     if (await isAlive(theirs, path, rhythm)) {
-      throw new Error(`the data folder ${ folder } is in use by ${ describe(theirs) }: stop it, or choose another folder`)
+      throw new Error(`the data folder ${folder} is in use by ${describe(theirs)}: stop it, or choose another folder`)
     }
     // Two may find the same leftover. Only the one that locks this name may remove it, and only while it is still there:
     // otherwise the slower one would remove the new lock of the faster one.
-    const heir = `${ path }.${ theirs.token }`
+    const heir = `${path}.${theirs.token}`
     await claim(heir, folder, rhythm)
     try {
       if ((await read(path))?.token === theirs.token) await rm(path)
@@ -104,16 +107,20 @@ async function isAlive(holder: Holder, path: string, { beat, watch }: Rhythm): P
   if (!holder.pid) return false
   const me = await self()
   if (holder.space !== me.space) return isBeating(path, beat, watch)
-  return holder.boot === me.boot && holder.started === await startOf(holder.pid)
+  return holder.boot === me.boot && holder.started === (await startOf(holder.pid))
 }
 
 /** Watched rather than compared with our clock, which need not be theirs. */
 async function isBeating(path: string, beat: number, watch: number): Promise<boolean> {
-  const touched = () => stat(path).then(({ mtimeMs }) => mtimeMs, () => undefined)
+  const touched = () =>
+    stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined,
+    )
   const first = await touched()
   for (let waited = 0; waited < watch; waited += beat / 4) {
     await pause(beat / 4)
-    if (await touched() !== first) return true
+    if ((await touched()) !== first) return true
   }
   return false
 }
@@ -121,22 +128,28 @@ async function isBeating(path: string, beat: number, watch: number): Promise<boo
 const self = async (): Promise<Holder> => ({
   token: randomUUID(),
   pid: process.pid,
-  started: await startOf(process.pid) ?? '',
-  boot: await readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(id => id.trim(), () => ''),
-  space: `${ hostname() } ${ await readlink('/proc/self/ns/pid').catch(() => '') }`,
+  started: (await startOf(process.pid)) ?? '',
+  boot: await readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
+    (id) => id.trim(),
+    () => '',
+  ),
+  space: `${hostname()} ${await readlink('/proc/self/ns/pid').catch(() => '')}`,
   host: hostname(),
 })
 
 /** When a process began, undefined if there is none. */
 async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
-    const status = await readFile(`/proc/${ pid }/stat`, 'utf8').catch(() => undefined)
+    const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
     // The name in brackets may contain anything; after it come the state and, as the 20th, the start.
     const fields = status?.slice(status.lastIndexOf(')') + 2).split(' ')
     return fields && !'ZX'.includes(fields[0]!) ? fields[19] : undefined // a zombie opens no files
   }
   if (process.platform === 'win32') return isThere(pid) ? 'unknown' : undefined
-  return promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)]).then(({ stdout }) => stdout.trim(), () => undefined)
+  return promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)]).then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  )
 }
 
 function isThere(pid: number): boolean {
@@ -148,4 +161,4 @@ function isThere(pid: number): boolean {
   }
 }
 
-const describe = ({ pid, host }: Holder): string => `process ${ pid }${ host === hostname() ? '' : ` on ${ host }` }`
+const describe = ({ pid, host }: Holder): string => `process ${pid}${host === hostname() ? '' : ` on ${host}`}`

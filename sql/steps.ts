@@ -27,7 +27,16 @@ export interface StepRow {
   usage: unknown[]
   orders: unknown[]
   /** What lists show of a conversation. */
-  about: { owner?: string; channel?: string; bot?: string | null; title?: string | null; seq: number; state?: string; attention?: string; cleared?: number }
+  about: {
+    owner?: string
+    channel?: string
+    bot?: string | null
+    title?: string | null
+    seq: number
+    state?: string
+    attention?: string
+    cleared?: number
+  }
 }
 
 /** `fenced`: the actor moved on without us; our copy is stale and nothing of the step happened. */

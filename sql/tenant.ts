@@ -9,7 +9,7 @@ type Home = Pick<Database, 'sql'>
 /** Does the work as this tenant, in one transaction. Its handle is dead once the work is done: what is asked later fails. */
 export async function asTenant<T>({ sql }: Home, tenant: string, work: (sql: Transaction) => Promise<T>): Promise<T> {
   const id = check(tenant)
-  const { value } = await sql.begin(async tx => {
+  const { value } = await sql.begin(async (tx) => {
     // Not one after the other: the work's first query travels with the door's. Both are awaited to their ends, or a
     // door that failed would leave the work behind, still asking.
     const [door, done] = await Promise.allSettled([enter(tx, id), work(tx)])
@@ -27,7 +27,7 @@ export async function readAsTenant<Rows extends readonly postgres.MaybeRow[]>(
   ask: (sql: Transaction) => postgres.PendingQuery<Rows>,
 ): Promise<postgres.RowList<Rows>> {
   const id = check(tenant)
-  const [, rows] = await sql.begin(tx => [enter(tx, id), ask(tx)] as [Promise<unknown>, Promise<postgres.RowList<Rows>>])
+  const [, rows] = await sql.begin((tx) => [enter(tx, id), ask(tx)] as [Promise<unknown>, Promise<postgres.RowList<Rows>>])
   return rows as postgres.RowList<Rows>
 }
 
@@ -35,10 +35,10 @@ const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
 
 function check(tenant: string): string {
   if (UUID.test(tenant)) return tenant
-  throw new TypeError(`'${ tenant }' is not the id of a tenant`)
+  throw new TypeError(`'${tenant}' is not the id of a tenant`)
 }
 
 /** Executed at once, so that nothing can be asked before it: PostgreSQL answers in order, and if the door stays shut
  *  the transaction has failed and so does all that follows. */
 const enter = (tx: Transaction, tenant: string) =>
-  tx`select set_config('role', 'nexus_app', true), set_config('app.tenant', ${ tenant }, true)`.execute()
+  tx`select set_config('role', 'nexus_app', true), set_config('app.tenant', ${tenant}, true)`.execute()

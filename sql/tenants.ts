@@ -19,7 +19,10 @@ export async function findTenant({ sql }: Pick<Database, 'sql'>, idOrName: strin
 }
 
 /** The key with this prefix, unless it is revoked or expired. The caller compares the hash. */
-export async function findApiKey({ sql }: Pick<Database, 'sql'>, prefix: string): Promise<{ tenant: string; hash: string; role: string; name: string } | undefined> {
+export async function findApiKey(
+  { sql }: Pick<Database, 'sql'>,
+  prefix: string,
+): Promise<{ tenant: string; hash: string; role: string; name: string } | undefined> {
   const [row] = await sql<{ tenant: string; hash: string; role: string; name: string }[]>`
     select tenant_id as tenant, hash, role, name from find_api_key(${prefix})
   `

@@ -18,18 +18,22 @@ export function withMortalTransactions(sql: Sql): Sql {
     const [options, work] = args.length === 2 ? args : ['', args[0]]
     const life: Life = { over: false, failed: false }
     try {
-      return await begin(options, tx => new Promise((resolve, reject) => {
-        // After a failure we let the event loop go round once, and then settle only if the transaction still lives:
-        // when its connection is lost, begin() has said so by then, and a rollback sent after it would find no socket.
-        const settle = (then: () => void) => life.failed ? setImmediate(() => life.over || then()) : life.over || then()
-        run(work, mortal(tx, life)).then(
-          value => settle(() => resolve(value)),
-          why => {
-            life.failed = true
-            settle(() => reject(why))
-          },
-        )
-      }))
+      return await begin(
+        options,
+        (tx) =>
+          new Promise((resolve, reject) => {
+            // After a failure we let the event loop go round once, and then settle only if the transaction still lives:
+            // when its connection is lost, begin() has said so by then, and a rollback sent after it would find no socket.
+            const settle = (then: () => void) => (life.failed ? setImmediate(() => life.over || then()) : life.over || then())
+            run(work, mortal(tx, life)).then(
+              (value) => settle(() => resolve(value)),
+              (why) => {
+                life.failed = true
+                settle(() => reject(why))
+              },
+            )
+          }),
+      )
     } finally {
       life.over = true
     }
@@ -48,22 +52,21 @@ function mortal(tx: Transaction, life: Life): Transaction {
     apply: (target, self, args) => mortalQuery(Reflect.apply(target, self, args), life),
     get(target, name) {
       // Theirs notifies on another connection: before the commit, and never on the embedded database.
-      if (name === 'notify') return (channel: string, text: string) => mortalQuery(target`select pg_notify(${ channel }, ${ text })`, life)
+      if (name === 'notify') return (channel: string, text: string) => mortalQuery(target`select pg_notify(${channel}, ${text})`, life)
       if (name === 'unsafe' || name === 'file') {
         return (...args: unknown[]) => mortalQuery(Reflect.apply(target[name], target, args), life)
       }
       if (name !== 'savepoint') return Reflect.get(target, name)
       return (...args: [Work] | [string, Work]) => {
         const [title, work] = args.length === 2 ? args : [undefined, args[0]]
-        const inside: Work = savepoint => work(mortal(savepoint, life))
+        const inside: Work = (savepoint) => work(mortal(savepoint, life))
         return over(life) ?? (title ? target.savepoint(title, inside) : target.savepoint(inside))
       }
     },
   })
 }
 
-const over = ({ over }: Life): Promise<never> | undefined =>
-  over ? Promise.reject(new Error(OVER)) : undefined
+const over = ({ over }: Life): Promise<never> | undefined => (over ? Promise.reject(new Error(OVER)) : undefined)
 
 const OVER = 'the transaction of this handle is over'
 
@@ -73,10 +76,12 @@ function mortalQuery<T>(query: T, life: Life): T {
   const inner = query as { handler?: (query: Sending) => void }
   const send = inner.handler
   if (!send) return query // an identifier or a list of values, not a query
-  inner.handler = one => {
+  inner.handler = (one) => {
     if (life.over) return one.reject(new Error(OVER))
     send(one)
-    one.catch(() => { life.failed = true })
+    one.catch(() => {
+      life.failed = true
+    })
   }
   return query
 }

@@ -10,7 +10,9 @@ export const sumUsage = (db: Database, tenant: string, period: Period) =>
   readAsTenant(
     db,
     tenant,
-    (sql) => sql<{ agent: string; calls: number; tokens_in: number; tokens_out: number; cost_usd: number; unpriced: number; avg_ms: number }[]>`
+    (sql) => sql<
+      { agent: string; calls: number; tokens_in: number; tokens_out: number; cost_usd: number; unpriced: number; avg_ms: number }[]
+    >`
       select agent, count(*)::int as calls, sum(tokens_in)::int as tokens_in, sum(tokens_out)::int as tokens_out,
         coalesce(sum(cost), 0)::float8 as cost_usd, count(*) filter (where cost is null)::int as unpriced, avg(ms)::float8 as avg_ms
       from usage

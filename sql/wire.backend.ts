@@ -30,7 +30,11 @@ interface Answer {
 const CLOSING = 1_500 // milliseconds for the last checkpoint; what it does not manage is replayed at the next start
 
 /** `made` hears of a cluster that had to be made from nothing: an archive to fill the next one from. */
-export async function startBackend(birth: Birth, made: (archive: Uint8Array) => void, program = new URL('./wire.worker.mjs', import.meta.url)): Promise<Thread> {
+export async function startBackend(
+  birth: Birth,
+  made: (archive: Uint8Array) => void,
+  program = new URL('./wire.worker.mjs', import.meta.url),
+): Promise<Thread> {
   // execArgv is emptied because `--import tsx` would make a thread of plain JavaScript load a compiler.
   const worker = new Worker(program, {
     workerData: birth,
@@ -41,7 +45,7 @@ export async function startBackend(birth: Birth, made: (archive: Uint8Array) => 
   let closing = false
   let dead: Error | undefined
 
-  const lost = new Promise<Error>(report => {
+  const lost = new Promise<Error>((report) => {
     const die = (why: Error) => {
       if (dead) return
       dead = why
@@ -49,15 +53,16 @@ export async function startBackend(birth: Birth, made: (archive: Uint8Array) => 
       asked.clear()
       if (!closing) report(why)
     }
-    worker.on('error', why => die(new Error(`the embedded database has died: ${ why.message }`, { cause: why })))
-    worker.on('exit', code => die(new Error(`the embedded database has ended with code ${ code }`)))
+    worker.on('error', (why) => die(new Error(`the embedded database has died: ${why.message}`, { cause: why })))
+    worker.on('exit', (code) => die(new Error(`the embedded database has ended with code ${code}`)))
   })
 
-  const ask = (id: number, duty?: string, messages?: Uint8Array) => new Promise<Uint8Array>((resolve, reject) => {
-    if (dead) return reject(dead)
-    asked.set(id, { resolve, reject })
-    if (duty) worker.postMessage({ id, duty, messages })
-  })
+  const ask = (id: number, duty?: string, messages?: Uint8Array) =>
+    new Promise<Uint8Array>((resolve, reject) => {
+      if (dead) return reject(dead)
+      asked.set(id, { resolve, reject })
+      if (duty) worker.postMessage({ id, duty, messages })
+    })
 
   worker.on('message', ({ id, answer, fault, archive }: Answer) => {
     if (archive) return made(archive)
@@ -77,14 +82,14 @@ export async function startBackend(birth: Birth, made: (archive: Uint8Array) => 
   return {
     lost,
     stop,
-    run: messages => ask(++count, 'run', messages),
+    run: (messages) => ask(++count, 'run', messages),
     dump: () => ask(++count, 'dump'),
     async close() {
       closing = true
       const over = new AbortController()
       await Promise.race([
         ask(++count, 'close').catch(() => {}), // it is already dead, or broken: then there is nothing to save
-        new Promise(resolve => {
+        new Promise((resolve) => {
           const timer = setTimeout(resolve, CLOSING)
           over.signal.addEventListener('abort', () => clearTimeout(timer))
         }),

@@ -18,7 +18,7 @@ export const message = (kind: string, body: Uint8Array = Buffer.alloc(0)): Buffe
 }
 
 /** Strings as the protocol wants them, each closed by a zero. */
-export const strings = (...said: string[]): Buffer => Buffer.from(said.map(one => `${ one }\0`).join(''))
+export const strings = (...said: string[]): Buffer => Buffer.from(said.map((one) => `${one}\0`).join(''))
 
 /** The whole messages at the start of `bytes`; a last one that is still incomplete is left out. */
 export function* messages(bytes: Buffer): Generator<Message> {
@@ -32,8 +32,7 @@ export function* messages(bytes: Buffer): Generator<Message> {
 }
 
 /** The name of the statement that a Parse message prepares; empty for the nameless one. */
-export const nameOf = (bytes: Buffer, { start }: Message): string =>
-  bytes.toString('latin1', start + HEAD, bytes.indexOf(0, start + HEAD))
+export const nameOf = (bytes: Buffer, { start }: Message): string => bytes.toString('latin1', start + HEAD, bytes.indexOf(0, start + HEAD))
 
 export const sync = message('S')
 export const rollback = message('Q', strings('rollback'))
@@ -42,8 +41,7 @@ export const closing = (statement: string): Buffer => message('C', Buffer.concat
 /** `I` outside a transaction, `T` inside one, `E` inside one that has failed. */
 export const ready = (status: string): Buffer => message('Z', Buffer.from(status))
 
-export const failure = (code: string, why: string): Buffer =>
-  message('E', strings('SERROR', 'VERROR', `C${ code }`, `M${ why }`, ''))
+export const failure = (code: string, why: string): Buffer => message('E', strings('SERROR', 'VERROR', `C${code}`, `M${why}`, ''))
 
 /** Who may encrypt is asked before anything else. */
 export const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
@@ -57,7 +55,7 @@ export interface Complaint {
 /** What an ErrorResponse says: fields of a letter and a string each. */
 export function complaint(bytes: Buffer, { start, end }: Message): Complaint {
   const fields = bytes.toString('utf8', start + HEAD, end).split('\0')
-  const field = (letter: string) => fields.find(one => one.startsWith(letter))?.slice(1) ?? ''
+  const field = (letter: string) => fields.find((one) => one.startsWith(letter))?.slice(1) ?? ''
   return { severity: field('V') || field('S'), code: field('C'), sentence: field('M') }
 }
 
@@ -72,7 +70,7 @@ export const welcome: Buffer = Buffer.concat([
     TimeZone: 'UTC',
     integer_datetimes: 'on',
     standard_conforming_strings: 'on',
-  }).map(setting => message('S', strings(...setting))),
+  }).map((setting) => message('S', strings(...setting))),
   message('K', Buffer.alloc(8)),
   ready('I'),
 ])

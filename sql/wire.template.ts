@@ -23,7 +23,7 @@ export async function keepArchive(archive: Uint8Array, what = 'empty'): Promise<
   try {
     await mkdir(cache, { recursive: true })
     const path = await file(what)
-    const aside = `${ path }.${ process.pid }`
+    const aside = `${path}.${process.pid}`
     await writeFile(aside, await promisify(gzip)(archive, { level: 1 }))
     await rename(aside, path)
   } catch {
@@ -39,5 +39,5 @@ async function file(what: string): Promise<string> {
     readFile(new URL('@electric-sql/pglite-pgvector/package.json', packages)),
   ])
   const key = createHash('sha256').update(Buffer.concat(sources)).update(what).digest('hex').slice(0, 16)
-  return fileURLToPath(new URL(`database-${ key }.tar.gz`, cache))
+  return fileURLToPath(new URL(`database-${key}.tar.gz`, cache))
 }

@@ -96,8 +96,10 @@ export class Line extends Duplex {
   #wake(): void {
     if (this.#pumping || this.#ended) return
     this.#pumping = this.#pump()
-      .catch(why => void this.destroy(why instanceof Error ? why : new Error(String(why))))
-      .finally(() => { this.#pumping = undefined })
+      .catch((why) => void this.destroy(why instanceof Error ? why : new Error(String(why))))
+      .finally(() => {
+        this.#pumping = undefined
+      })
   }
 
   async #pump(): Promise<void> {

@@ -52,7 +52,7 @@ export class Turns {
 
   /** Stands in line no longer. */
   giveUp(who: object): void {
-    const at = this.#line.findIndex(waiter => waiter.who === who)
+    const at = this.#line.findIndex((waiter) => waiter.who === who)
     if (at >= 0) this.#take(at).giveUp(new Error('the connection was closed while it waited for its turn'))
   }
 
@@ -87,11 +87,15 @@ export class Turns {
       waiter.timer = setTimeout(() => this.#reconsider(waiter), Math.min(idle, -spent)).unref()
       return
     }
-    this.#take(this.#line.indexOf(waiter)).giveUp(new Error(this.#working
-      ? `the embedded database has been busy for ${ seconds(waited) }; this query gave up waiting`
-      : `another transaction has kept the embedded database for ${ seconds(waited) } without asking anything: `
-        + 'inside sql.begin use only the handle that it gives'))
+    this.#take(this.#line.indexOf(waiter)).giveUp(
+      new Error(
+        this.#working
+          ? `the embedded database has been busy for ${seconds(waited)}; this query gave up waiting`
+          : `another transaction has kept the embedded database for ${seconds(waited)} without asking anything: ` +
+              'inside sql.begin use only the handle that it gives',
+      ),
+    )
   }
 }
 
-const seconds = (ms: number): string => `${ (ms / 1000).toFixed(1) } s`
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`

@@ -19,7 +19,7 @@ async function open() {
   if (!fresh) return PGlite.create({ ...settings, dataDir: folder })
   const { archive } = workerData
   delete workerData.archive // 40 MB that nobody needs again
-  return await unpack(archive) ?? make()
+  return (await unpack(archive)) ?? make()
 }
 
 /** Undefined if there is no archive, or none that works: it comes from a cache, and nothing may depend on a cache. */
@@ -45,7 +45,7 @@ async function make() {
 }
 
 const duties = {
-  run: messages => db.execProtocolRaw(messages),
+  run: (messages) => db.execProtocolRaw(messages),
   dump: async () => new Uint8Array(await (await db.dumpDataDir('none')).arrayBuffer()),
   close: async () => {
     await db.exec('checkpoint')
@@ -56,7 +56,7 @@ const duties = {
 const tell = (id, answer, fault) =>
   parentPort.postMessage({ id, answer, fault: fault && String(fault.message ?? fault) }, answer ? [answer.buffer] : [])
 
-const db = await open().catch(fault => {
+const db = await open().catch((fault) => {
   tell(0, undefined, fault)
   parentPort.close()
 })
@@ -65,7 +65,12 @@ const db = await open().catch(fault => {
 let last = Promise.resolve()
 if (db) {
   parentPort.on('message', ({ id, duty, messages }) => {
-    last = last.then(() => duties[duty](messages)).then(answer => tell(id, answer), fault => tell(id, undefined, fault))
+    last = last
+      .then(() => duties[duty](messages))
+      .then(
+        (answer) => tell(id, answer),
+        (fault) => tell(id, undefined, fault),
+      )
   })
   tell(0)
 }

@@ -8,14 +8,18 @@ import { example, written } from '../runtime/readme.ts'
 
 const read = (path: string) => readFile(new URL(path, import.meta.url), 'utf8')
 const readme = await read('../README.md')
-const packages = JSON.parse(await read('../package.json')) as { dependencies: Record<string, string>; devDependencies: Record<string, string> }
+const packages = JSON.parse(await read('../package.json')) as {
+  dependencies: Record<string, string>
+  devDependencies: Record<string, string>
+}
 
 test('the README has the charts, settings and refusals of the code: `npm run readme` writes them', () => {
   assert.is(readme, written(readme))
 })
 
 test('the README lists every refusal with its status', () => {
-  for (const [code, [status, sentence]] of Object.entries(refusals)) assert.ok(readme.includes(`| \`${code}\` | ${status} | ${sentence} |`), code)
+  for (const [code, [status, sentence]] of Object.entries(refusals))
+    assert.ok(readme.includes(`| \`${code}\` | ${status} | ${sentence} |`), code)
 })
 
 test('.env.example lists every setting', async () => {
@@ -44,7 +48,9 @@ test('the README gives a reason for every dependency', () => {
 })
 
 test('every file that the README sends its readers to is there', async () => {
-  const names = [...readme.matchAll(/`((?:machines|runtime|actors|channels|sql|test)\/[\w./-]+\.(?:ts|tsx|sql|json))`/g)].map(([, name]) => name as string)
+  const names = [...readme.matchAll(/`((?:machines|runtime|actors|channels|sql|test)\/[\w./-]+\.(?:ts|tsx|sql|json))`/g)].map(
+    ([, name]) => name as string,
+  )
   assert.ok(names.length > 10)
   for (const name of new Set(names)) {
     if (/NAME|\*/.test(name)) continue

@@ -26,9 +26,9 @@ const running = new Set<ChildProcess>()
 async function find(filters: string[]): Promise<string[]> {
   const all = await readdir(join(root, 'test'), { recursive: true })
   return all
-    .filter(file => file.endsWith('.test.ts'))
-    .map(file => join('test', file).replaceAll('\\', '/'))
-    .filter(file => !filters.length || filters.some(filter => file.includes(filter.replace(/^\.\//, ''))))
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join('test', file).replaceAll('\\', '/'))
+    .filter((file) => !filters.length || filters.some((filter) => file.includes(filter.replace(/^\.\//, ''))))
     .sort()
 }
 
@@ -52,13 +52,16 @@ async function run(file: string): Promise<Outcome> {
   running.add(child)
   let output = ''
   let late = false
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
   const timer = setTimeout(() => {
     late = true
     kill(child)
   }, LIMIT * 1000)
-  const end = await new Promise<string | number | null>(resolve => {
-    child.once('error', why => resolve(why.message))
+  const end = await new Promise<string | number | null>((resolve) => {
+    child.once('error', (why) => resolve(why.message))
     child.once('close', (code, signal) => resolve(code ?? signal))
   })
   clearTimeout(timer)
@@ -69,34 +72,40 @@ async function run(file: string): Promise<Outcome> {
 /** uvu closes with `Total`, `Passed` and `Skipped`, of which the first leaves the last out. A file that never got there
  *  did not test anything; one that skipped everything says so. */
 function judge(output: string, end: string | number | null, late: boolean): Pick<Outcome, 'passed' | 'failed' | 'skipped' | 'trouble'> {
-  const count = (word: string) => Number([...output.matchAll(new RegExp(`^\\s*${ word }:\\s+(\\d+)\\s*$`, 'gm'))].at(-1)?.[1] ?? Number.NaN)
+  const count = (word: string) => Number([...output.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)\\s*$`, 'gm'))].at(-1)?.[1] ?? Number.NaN)
   const [total, passed, skipped] = [count('Total'), count('Passed') || 0, count('Skipped') || 0]
   const broken = (trouble: string) => ({ passed, failed: 1, skipped, trouble })
-  if (late) return broken(`still running after ${ LIMIT } s`)
-  if (Number.isNaN(total)) return broken(`ended with ${ end } before its tests did`)
+  if (late) return broken(`still running after ${LIMIT} s`)
+  if (Number.isNaN(total)) return broken(`ended with ${end} before its tests did`)
   if (total + skipped === 0) return broken('has no tests')
-  if (end !== 0 && total === passed) return broken(`ended with ${ end } although its tests passed`)
+  if (end !== 0 && total === passed) return broken(`ended with ${end} although its tests passed`)
   return { passed, failed: total - passed, skipped }
 }
 
 function report({ file, passed, failed, skipped, seconds, trouble, output }: Outcome): void {
-  const notes = [skipped && `${ skipped } skipped`, trouble].filter(Boolean).join('; ')
-  const score = `${ passed }/${ passed + failed }`.padStart(7)
-  console.log(`${ failed ? '✗' : '✓' } ${ file.padEnd(width) }  ${ score }  ${ seconds.toFixed(1).padStart(5) } s  ${ notes }`.trimEnd())
-  if (failed) console.log(`\n${ output.trimEnd().replace(/^/gm, '    ') }\n`)
+  const notes = [skipped && `${skipped} skipped`, trouble].filter(Boolean).join('; ')
+  const score = `${passed}/${passed + failed}`.padStart(7)
+  console.log(`${failed ? '✗' : '✓'} ${file.padEnd(width)}  ${score}  ${seconds.toFixed(1).padStart(5)} s  ${notes}`.trimEnd())
+  if (failed) console.log(`\n${output.trimEnd().replace(/^/gm, '    ')}\n`)
 }
 
 /** What the tests may use and what is not here, so that nobody takes a skipped one for a passed one. */
 function neighbours(): string {
-  const chromium = process.env.CHROMIUM ?? process.env.CHROME_PATH
-    ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(path => existsSync(path))
+  const chromium =
+    process.env.CHROMIUM ??
+    process.env.CHROME_PATH ??
+    ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path))
   const all: [string, unknown][] = [
     ['postgres (TEST_DATABASE_URL)', process.env.TEST_DATABASE_URL],
     ['redis (TEST_REDIS_URL)', process.env.TEST_REDIS_URL],
     ['chromium', chromium],
   ]
-  const names = (here: boolean) => all.filter(([, value]) => Boolean(value) === here).map(([name]) => name).join(', ') || 'nothing'
-  return `used: ${ names(true) }; left out: ${ names(false) }`
+  const names = (here: boolean) =>
+    all
+      .filter(([, value]) => Boolean(value) === here)
+      .map(([name]) => name)
+      .join(', ') || 'nothing'
+  return `used: ${names(true)}; left out: ${names(false)}`
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -107,20 +116,22 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const files = await find(process.argv.slice(2))
-const width = Math.max(0, ...files.map(file => file.length))
+const width = Math.max(0, ...files.map((file) => file.length))
 const outcomes: Outcome[] = []
 const waiting = [...files]
-await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-  for (let file = waiting.shift(); file; file = waiting.shift()) {
-    const outcome = await run(file)
-    outcomes.push(outcome)
-    report(outcome)
-  }
-}))
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    for (let file = waiting.shift(); file; file = waiting.shift()) {
+      const outcome = await run(file)
+      outcomes.push(outcome)
+      report(outcome)
+    }
+  }),
+)
 
 const sum = (of: 'passed' | 'failed') => outcomes.reduce((all, outcome) => all + outcome[of], 0)
-const broken = outcomes.filter(outcome => outcome.failed).map(outcome => outcome.file)
-if (broken.length) console.log(`\nfailed: ${ broken.join(', ') }`)
-console.log(`\n${ neighbours() }`)
+const broken = outcomes.filter((outcome) => outcome.failed).map((outcome) => outcome.file)
+if (broken.length) console.log(`\nfailed: ${broken.join(', ')}`)
+console.log(`\n${neighbours()}`)
 process.exitCode = sum('failed') || !sum('passed') ? 1 : 0
-console.log(`${ sum('passed') } passed, ${ sum('failed') } failed`)
+console.log(`${sum('passed')} passed, ${sum('failed')} failed`)

@@ -32,13 +32,17 @@ const sources = new Map(files.map((file) => [file, readFileSync(join(home, file)
 const codeOf = (source: string) => source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:'"`\\])\/\/.*$/gm, '$1')
 
 const imports: Import[] = [...sources].flatMap(([from, source]) =>
-  [...codeOf(source).matchAll(/(?:^|\n)\s*(import|export)\s+(type\s+)?((?:[\w*{}\s,$]|\bas\b)*?\bfrom\s+)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/g)].flatMap((found): Import[] => {
+  [
+    ...codeOf(source).matchAll(
+      /(?:^|\n)\s*(import|export)\s+(type\s+)?((?:[\w*{}\s,$]|\bas\b)*?\bfrom\s+)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/g,
+    ),
+  ].flatMap((found): Import[] => {
     const [, , type, names = '', statically, dynamically] = found
     const spec = statically ?? dynamically
     if (!spec || (found[1] === 'export' && !names)) return []
     const to = spec.startsWith('.') ? relative(home, normalize(join(home, dirname(from), spec))).replaceAll('\\', '/') : spec
     const listed = names.match(/\{([^}]*)\}/)?.[1]
-    const typeOnly = Boolean(type) || (listed !== undefined && listed.split(',').every((name) => !name.trim() || name.trim().startsWith('type ')))
+    const typeOnly = Boolean(type) || listed?.split(',').every((name) => !name.trim() || name.trim().startsWith('type ')) === true
     return [{ from, to, typeOnly }]
   }),
 )
@@ -68,7 +72,9 @@ test('there is something to look at', () => {
 })
 
 test('no room enters another but through its doors', () => {
-  const crossed = imports.filter((one) => isOurs(one) && !doors[roomOf(one.from)]?.includes(roomOf(one.to)) && !exceptions.some((allows) => allows(one)))
+  const crossed = imports.filter(
+    (one) => isOurs(one) && !doors[roomOf(one.from)]?.includes(roomOf(one.to)) && !exceptions.some((allows) => allows(one)),
+  )
   assert.equal(crossed.map(shown), [])
 })
 
@@ -82,27 +88,47 @@ test('the machines import xstate and themselves, nothing else', () => {
 })
 
 test('only one file knows xstate from the inside', () => {
-  assert.equal(imports.filter((one) => roomOf(one.from) === 'runtime' && /^xstate(\/|$)/.test(one.to) && !one.typeOnly).map(({ from }) => from), ['runtime/host/xstate.ts'])
+  assert.equal(
+    imports.filter((one) => roomOf(one.from) === 'runtime' && /^xstate(\/|$)/.test(one.to) && !one.typeOnly).map(({ from }) => from),
+    ['runtime/host/xstate.ts'],
+  )
 })
 
 test('the heart knows no channel and no model', () => {
-  const known = imports.filter(({ from, to }) => from.startsWith('runtime/host/') && (roomOf(to) === 'channels' || to.startsWith('actors/models')))
+  const known = imports.filter(
+    ({ from, to }) => from.startsWith('runtime/host/') && (roomOf(to) === 'channels' || to.startsWith('actors/models')),
+  )
   assert.equal(known.map(shown), [])
 })
 
 test('the machines have no clock, no chance, no timer and no waiting', () => {
-  const found = [...sources].filter(([file, source]) => roomOf(file) === 'machines' && /\bDate\.now\b|\bnew Date\b|\bMath\.random\b|\bset(Timeout|Interval|Immediate)\b|\bawait\b|\bprocess\./.test(codeOf(source)))
-  assert.equal(found.map(([file]) => file), [])
+  const found = [...sources].filter(
+    ([file, source]) =>
+      roomOf(file) === 'machines' &&
+      /\bDate\.now\b|\bnew Date\b|\bMath\.random\b|\bset(Timeout|Interval|Immediate)\b|\bawait\b|\bprocess\./.test(codeOf(source)),
+  )
+  assert.equal(
+    found.map(([file]) => file),
+    [],
+  )
 })
 
 test('the step has no clock, no chance and no waiting', () => {
   for (const file of ['step', 'tree', 'xstate', 'row', 'migrate']) {
-    assert.not.match(codeOf(sources.get(`runtime/host/${file}.ts`) ?? ''), /\bDate\.now\b|\bMath\.random\b|\bsetTimeout\b|\bawait\b|\bprocess\./, file)
+    assert.not.match(
+      codeOf(sources.get(`runtime/host/${file}.ts`) ?? ''),
+      /\bDate\.now\b|\bMath\.random\b|\bsetTimeout\b|\bawait\b|\bprocess\./,
+      file,
+    )
   }
 })
 
 test('no query is written outside of sql/', () => {
-  const found = [...sources].flatMap(([file, source]) => (roomOf(file) === 'sql' ? [] : [...codeOf(source).matchAll(/\bsql(?:\([^)]*\))?`[^`]*`|\.unsafe\(/g)].map(([query]) => `${file}: ${query}`)))
+  const found = [...sources].flatMap(([file, source]) =>
+    roomOf(file) === 'sql'
+      ? []
+      : [...codeOf(source).matchAll(/\bsql(?:\([^)]*\))?`[^`]*`|\.unsafe\(/g)].map(([query]) => `${file}: ${query}`),
+  )
   assert.equal(found, [])
 })
 
@@ -110,12 +136,20 @@ test('no query is written outside of sql/', () => {
 const isWorkshop = (file: string) => file === 'channels/web/pictures.ts'
 
 test('only runtime/config.ts reads the environment', () => {
-  const found = [...sources].filter(([file, source]) => file !== 'runtime/config.ts' && !isWorkshop(file) && /\bprocess\.env\b/.test(codeOf(source)))
-  assert.equal(found.map(([file]) => file), [])
+  const found = [...sources].filter(
+    ([file, source]) => file !== 'runtime/config.ts' && !isWorkshop(file) && /\bprocess\.env\b/.test(codeOf(source)),
+  )
+  assert.equal(
+    found.map(([file]) => file),
+    [],
+  )
 })
 
 test('no file is called helpers, utils, common, manager or service', () => {
-  assert.equal(files.filter((file) => /(^|\/)(helpers?|utils?|common|manager|service)\b/.test(file)), [])
+  assert.equal(
+    files.filter((file) => /(^|\/)(helpers?|utils?|common|manager|service)\b/.test(file)),
+    [],
+  )
 })
 
 test.run()

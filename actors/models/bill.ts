@@ -26,7 +26,7 @@ export function openBill({ candidate, asked, now, prices }: Opening): Bill {
   let accepted = false // a request that was refused at the door costs nothing
   let ended = false
   return {
-    note: event => {
+    note: (event) => {
       if (event.t === 'start') accepted = true
       else if (event.t === 'text' || event.t === 'think') said.push(event.d)
       else if (event.t === 'tool' && event.argsDelta) said.push(event.argsDelta)

@@ -15,12 +15,12 @@ const LONGEST_REST = 300_000
 export function createBreaker(clock: Clock = systemClock): Breaker {
   const tripped = new Map<string, { failures: number; until: number }>()
   return {
-    rest: key => Math.max(0, (tripped.get(key)?.until ?? 0) - clock.now()),
+    rest: (key) => Math.max(0, (tripped.get(key)?.until ?? 0) - clock.now()),
     failed: (key, atLeastMs = 0) => {
       const failures = (tripped.get(key)?.failures ?? 0) + 1
       const rest = Math.min(FIRST_REST * 2 ** (failures - 1), LONGEST_REST)
       tripped.set(key, { failures, until: clock.now() + Math.max(rest, atLeastMs) })
     },
-    succeeded: key => void tripped.delete(key),
+    succeeded: (key) => void tripped.delete(key),
   }
 }

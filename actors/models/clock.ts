@@ -15,7 +15,7 @@ export const systemClock: Clock = {
 
 /** Waits, or stops waiting as soon as the signal is aborted. False means it was cut short. */
 export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> =>
-  new Promise(resolve => {
+  new Promise((resolve) => {
     if (signal.aborted) return resolve(false)
     const stop = () => {
       takeBack()

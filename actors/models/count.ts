@@ -9,9 +9,9 @@ export const CAUTION = 1.1
 
 /** What a request will be billed for at least, with caution. */
 export function countRequest(request: Omit<ModelRequest, 'model' | 'maxTokens'>): number {
-  const said = request.messages.map(message =>
+  const said = request.messages.map((message) =>
     message.role === 'tool'
-      ? message.results.map(result => result.text).join('\n')
+      ? message.results.map((result) => result.text).join('\n')
       : message.role === 'assistant' && message.toolCalls
         ? `${message.text}\n${JSON.stringify(message.toolCalls)}`
         : message.text,

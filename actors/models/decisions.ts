@@ -41,9 +41,11 @@ export interface DecideNeeds {
 const MODEL = 'gpt-6-luna'
 const MOST_QUESTIONS = 400
 
-export const createDecide = ({ apiKey, baseUrl, clock = systemClock, prices, deadline = 3_000, fetch }: DecideNeeds): Decide =>
+export const createDecide =
+  ({ apiKey, baseUrl, clock = systemClock, prices, deadline = 3_000, fetch }: DecideNeeds): Decide =>
   async (questions, input, { signal }) => {
-    if (questions.length < 1 || questions.length > MOST_QUESTIONS) throw new RangeError(`one call takes 1 to ${MOST_QUESTIONS} questions, not ${questions.length}`)
+    if (questions.length < 1 || questions.length > MOST_QUESTIONS)
+      throw new RangeError(`one call takes 1 to ${MOST_QUESTIONS} questions, not ${questions.length}`)
     const late = new AbortController()
     const takeBack = clock.after(deadline, () => late.abort())
     const call = wire(AbortSignal.any([signal, late.signal]), fetch)

@@ -44,7 +44,9 @@ export const faultOfCode = (code: string | null | undefined, message: string): F
 })
 
 function kindOf(error: unknown, status: number | undefined, said: string): FaultKind {
-  const names = chain(error).map(link => `${field(link, 'name')} ${field(link, 'code')}`).join(' ')
+  const names = chain(error)
+    .map((link) => `${field(link, 'name')} ${field(link, 'code')}`)
+    .join(' ')
   if (/AbortError|APIUserAbortError/.test(names)) return 'abort'
   if (status !== undefined) return kindOfStatus(status, said)
   if (/HEADERS_TIMEOUT|BODY_TIMEOUT|ConnectionTimeoutError/.test(names)) return 'stall'
@@ -68,8 +70,16 @@ function kindOfStatus(status: number, said: string): FaultKind {
 
 /** A spent quota is `auth`: waiting does not fill it, another provider helps. */
 function kindOfWords(said: string): FaultKind | undefined {
-  if (/insufficient_quota|invalid_api_key|API_KEY_INVALID|API key not valid|authentication_error|permission_error|billing_error/i.test(said)) return 'auth'
-  if (/context_length_exceeded|context (length|window)|maximum context|prompt is too long|exceeds the (available )?context|input token count.*exceeds|too many tokens/i.test(said)) return 'context'
+  if (
+    /insufficient_quota|invalid_api_key|API_KEY_INVALID|API key not valid|authentication_error|permission_error|billing_error/i.test(said)
+  )
+    return 'auth'
+  if (
+    /context_length_exceeded|context (length|window)|maximum context|prompt is too long|exceeds the (available )?context|input token count.*exceeds|too many tokens/i.test(
+      said,
+    )
+  )
+    return 'context'
   if (/content_policy|content_filter|content management policy|safety system|usage policy/i.test(said)) return 'policy'
   if (/rate_limit|rate limit|RESOURCE_EXHAUSTED|too many requests/i.test(said)) return 'rate'
   if (/overloaded|server_error|api_error|unavailable|timeout_error/i.test(said)) return 'overload'
@@ -102,12 +112,15 @@ function headersOf(error: unknown): Headers | undefined {
 
 /** Message, type and code in one line: providers put the telling word in any of them. */
 function wordsOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error === 'string' ? error : JSON.stringify(error) ?? String(error)
+  if (!(error instanceof Error)) return typeof error === 'string' ? error : (JSON.stringify(error) ?? String(error))
   // Ollama turns an error that is an object into "[object Object]" but keeps the object beside it.
   const body = field(error, 'error')
   const message = error.message === '[object Object]' ? JSON.stringify(body) : error.message
-  const words = [message, field(error, 'type'), field(error, 'code')].filter(word => typeof word === 'string' && word !== '')
-  const cause = chain(error).slice(1).map(link => field(link, 'message')).filter(word => typeof word === 'string' && word !== message)
+  const words = [message, field(error, 'type'), field(error, 'code')].filter((word) => typeof word === 'string' && word !== '')
+  const cause = chain(error)
+    .slice(1)
+    .map((link) => field(link, 'message'))
+    .filter((word) => typeof word === 'string' && word !== message)
   return [...new Set([...words, ...cause])].join(' · ')
 }
 

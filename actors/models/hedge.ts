@@ -19,7 +19,7 @@ export function createHedge(): Hedge {
   let calls = 0
   let hedged = 0
   return {
-    after: model => {
+    after: (model) => {
       const seen = samples.get(model) ?? []
       if (seen.length < ENOUGH || hedged + 1 > calls * SHARE) return undefined
       return seen.toSorted((a, b) => a - b)[Math.ceil(seen.length * 0.95) - 1]
@@ -45,7 +45,7 @@ interface Race {
 /** The attempt to go on with, and the one that lost, if a second one was asked at all. */
 export async function race({ first, second, after, clock }: Race): Promise<{ winner: Attempt; loser?: Attempt }> {
   let takeBack = () => {}
-  const slow = new Promise<'slow'>(resolve => {
+  const slow = new Promise<'slow'>((resolve) => {
     takeBack = clock.after(after, () => resolve('slow'))
   })
   const verdict = await Promise.race([first.begun, slow])

@@ -45,5 +45,4 @@ export async function* honest(reading: AsyncIterable<ModelEvent>, { signal, secr
   }
 }
 
-const hide = (message: string, secret: string | undefined) =>
-  secret && secret.length > 3 ? message.replaceAll(secret, '•••') : message
+const hide = (message: string, secret: string | undefined) => (secret && secret.length > 3 ? message.replaceAll(secret, '•••') : message)

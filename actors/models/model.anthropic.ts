@@ -89,9 +89,14 @@ async function* read(key: AnthropicKey, request: ModelRequest, signal: AbortSign
   if (stopped === 'model_context_window_exceeded' && blocks.length === 0) {
     return yield { t: 'fail', kind: 'context', message: 'the conversation is longer than the model can read', partial: false }
   }
-  const items = blocks.filter(block => block && !(block.type === 'text' && block.text === ''))
-  const plain = items.every(block => block.type === 'text')
-  yield { t: 'end', reason: reasons[stopped ?? ''] ?? 'stop', raw: stopped ?? '', ...(plain ? {} : { opaque: { provider: 'anthropic', items } }) }
+  const items = blocks.filter((block) => block && !(block.type === 'text' && block.text === ''))
+  const plain = items.every((block) => block.type === 'text')
+  yield {
+    t: 'end',
+    reason: reasons[stopped ?? ''] ?? 'stop',
+    raw: stopped ?? '',
+    ...(plain ? {} : { opaque: { provider: 'anthropic', items } }),
+  }
 }
 
 const reasons: Record<string, EndReason> = {
@@ -121,8 +126,10 @@ const append = (block: Block, field: string, more: string) => {
 
 function citeOf(citation: Anthropic.CitationsDelta['citation']): ModelEvent {
   const { cited_text: quote } = citation
-  if (citation.type === 'web_search_result_location') return { t: 'cite', citation: { id: citation.url, title: citation.title ?? citation.url, url: citation.url, quote } }
-  if (citation.type === 'search_result_location') return { t: 'cite', citation: { id: citation.source, title: citation.title ?? citation.source, quote } }
+  if (citation.type === 'web_search_result_location')
+    return { t: 'cite', citation: { id: citation.url, title: citation.title ?? citation.url, url: citation.url, quote } }
+  if (citation.type === 'search_result_location')
+    return { t: 'cite', citation: { id: citation.source, title: citation.title ?? citation.source, quote } }
   return { t: 'cite', citation: { id: String(citation.document_index), title: citation.document_title ?? '', quote } }
 }
 
@@ -155,7 +162,13 @@ function bodyOf(request: ModelRequest): Anthropic.MessageCreateParamsStreaming {
     ...(request.system ? { system: request.system } : {}),
     messages: request.messages.map(messageOf),
     ...(tools.length
-      ? { tools: tools.map(tool => ({ name: tool.name, description: tool.description, input_schema: { ...tool.parameters, type: 'object' as const } })) }
+      ? {
+          tools: tools.map((tool) => ({
+            name: tool.name,
+            description: tool.description,
+            input_schema: { ...tool.parameters, type: 'object' as const },
+          })),
+        }
       : {}),
     ...(thinking ? { thinking } : {}),
     ...(effort || format ? { output_config: { ...(effort ? { effort } : {}), ...(format ? { format } : {}) } } : {}),
@@ -171,7 +184,7 @@ function messageOf(message: ModelMessage): Anthropic.MessageParam {
   if (message.role === 'tool') {
     return {
       role: 'user',
-      content: message.results.map(result => ({
+      content: message.results.map((result) => ({
         type: 'tool_result' as const,
         tool_use_id: idOf(result.id),
         content: result.text,
@@ -183,7 +196,12 @@ function messageOf(message: ModelMessage): Anthropic.MessageParam {
     // Our own blocks of an earlier round: thinking and signatures go back unchanged.
     return { role: 'assistant', content: message.opaque.items as Anthropic.ContentBlockParam[] }
   }
-  const calls = (message.toolCalls ?? []).map(call => ({ type: 'tool_use' as const, id: idOf(call.id), name: call.name, input: call.args ?? {} }))
+  const calls = (message.toolCalls ?? []).map((call) => ({
+    type: 'tool_use' as const,
+    id: idOf(call.id),
+    name: call.name,
+    input: call.args ?? {},
+  }))
   // An empty text block is refused.
   return { role: 'assistant', content: [...(message.text ? [{ type: 'text' as const, text: message.text }] : []), ...calls] }
 }

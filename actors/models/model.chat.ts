@@ -130,20 +130,32 @@ function bodyOf(request: ModelRequest, provider: string): Body {
     ...(own ? { max_completion_tokens: request.maxTokens } : { max_tokens: request.maxTokens }),
     messages: [...(request.system ? [{ role: 'system' as const, content: request.system }] : []), ...request.messages.flatMap(messagesOf)],
     ...(tools.length
-      ? { tools: tools.map(tool => ({ type: 'function' as const, function: { name: tool.name, description: tool.description, parameters: tool.parameters } })) }
+      ? {
+          tools: tools.map((tool) => ({
+            type: 'function' as const,
+            function: { name: tool.name, description: tool.description, parameters: tool.parameters },
+          })),
+        }
       : {}),
     ...(request.effort && (own || request.effort !== 'none')
       ? { reasoning_effort: !own && request.effort === 'max' ? 'high' : request.effort }
       : {}),
-    ...(request.json ? { response_format: { type: 'json_schema' as const, json_schema: { name: request.json.name, schema: request.json.schema, strict: true } } } : {}),
+    ...(request.json
+      ? {
+          response_format: {
+            type: 'json_schema' as const,
+            json_schema: { name: request.json.name, schema: request.json.schema, strict: true },
+          },
+        }
+      : {}),
     ...(own && request.cacheKey ? { prompt_cache_key: request.cacheKey } : {}),
   }
 }
 
 function messagesOf(message: ModelMessage): OpenAI.Chat.Completions.ChatCompletionMessageParam[] {
   if (message.role === 'user') return [{ role: 'user', content: message.text }]
-  if (message.role === 'tool') return message.results.map(result => ({ role: 'tool', tool_call_id: result.id, content: result.text }))
-  const calls = (message.toolCalls ?? []).map(call => ({
+  if (message.role === 'tool') return message.results.map((result) => ({ role: 'tool', tool_call_id: result.id, content: result.text }))
+  const calls = (message.toolCalls ?? []).map((call) => ({
     id: call.id,
     type: 'function' as const,
     function: { name: call.name, arguments: JSON.stringify(call.args ?? {}) },

@@ -11,9 +11,11 @@ type Tree = Record<string | number, unknown>
 
 /** Puts one value into its place; text for a place that already holds text is appended. */
 export function put(args: Record<string, unknown>, part: PartialArg): void {
-  const steps = [...(part.jsonPath ?? '').matchAll(/\.([^.[\]]+)|\[(\d+)\]|\['([^']*)'\]/g)].map(m => (m[2] === undefined ? (m[1] ?? m[3] ?? '') : Number(m[2])))
+  const steps = [...(part.jsonPath ?? '').matchAll(/\.([^.[\]]+)|\[(\d+)\]|\['([^']*)'\]/g)].map((m) =>
+    m[2] === undefined ? (m[1] ?? m[3] ?? '') : Number(m[2]),
+  )
   const last = steps.at(-1)
-  if (last === undefined || steps.some(step => step === '__proto__')) return
+  if (last === undefined || steps.some((step) => step === '__proto__')) return
   let at = args as Tree
   for (const [i, step] of steps.slice(0, -1).entries()) {
     at[step] ??= typeof steps[i + 1] === 'number' ? [] : {}

@@ -30,7 +30,11 @@ interface Call {
 async function* read(key: GeminiKey, request: ModelRequest, signal: AbortSignal, call: Wire): AsyncGenerator<ModelEvent> {
   const { GoogleGenAI } = await import('@google/genai')
   // No `timeout`: theirs kills a healthy stream. No `retryOptions`: the retries are ours.
-  const client = new GoogleGenAI({ vertexai: false, apiKey: key.apiKey, httpOptions: { ...(key.baseUrl ? { baseUrl: key.baseUrl } : {}), fetch: call.fetch } })
+  const client = new GoogleGenAI({
+    vertexai: false,
+    apiKey: key.apiKey,
+    httpOptions: { ...(key.baseUrl ? { baseUrl: key.baseUrl } : {}), fetch: call.fetch },
+  })
   const chunks = await client.models.generateContentStream({
     model: request.model,
     contents: request.messages.map(contentOf),
@@ -72,16 +76,24 @@ async function* read(key: GeminiKey, request: ModelRequest, signal: AbortSignal,
       if (!source) continue
       const id = source.uri ?? source.title ?? ('fileSearchStore' in source ? source.fileSearchStore : undefined) ?? ''
       const quote = 'text' in source ? source.text : undefined
-      yield { t: 'cite', citation: { id, title: source.title ?? id, ...(source.uri ? { url: source.uri } : {}), ...(quote ? { quote } : {}) } }
+      yield {
+        t: 'cite',
+        citation: { id, title: source.title ?? id, ...(source.uri ? { url: source.uri } : {}), ...(quote ? { quote } : {}) },
+      }
     }
     if (candidate?.finishReason) finished = candidate.finishReason
   }
   if (finished === undefined) return
   const reason = reasons[finished] ?? (refused.test(finished) ? 'filter' : undefined)
   if (!reason) return yield { t: 'fail', kind: 'truncated', message: `gemini gave up: ${finished}`, partial: false }
-  const plain = parts.every(part => part.text !== undefined && !part.thoughtSignature && !part.thought)
+  const plain = parts.every((part) => part.text !== undefined && !part.thoughtSignature && !part.thought)
   // STOP even when the last thing it did was to call a tool.
-  yield { t: 'end', reason: reason === 'stop' && called ? 'tool' : reason, raw: finished, ...(plain ? {} : { opaque: { provider: 'gemini', items: parts } }) }
+  yield {
+    t: 'end',
+    reason: reason === 'stop' && called ? 'tool' : reason,
+    raw: finished,
+    ...(plain ? {} : { opaque: { provider: 'gemini', items: parts } }),
+  }
 }
 
 const reasons: Record<string, EndReason> = { STOP: 'stop', MAX_TOKENS: 'length', CONTINUATION: 'pause' }
@@ -93,7 +105,13 @@ const goesOn = (call: FunctionCall) => call.willContinue === true
 function keep(parts: Part[], part: Part) {
   if (part.text === '' && !part.thoughtSignature) return
   const last = parts.at(-1)
-  if (last?.text !== undefined && part.text !== undefined && !last.thoughtSignature && !last.functionCall && last.thought === part.thought) {
+  if (
+    last?.text !== undefined &&
+    part.text !== undefined &&
+    !last.thoughtSignature &&
+    !last.functionCall &&
+    last.thought === part.thought
+  ) {
     last.text += part.text
     if (part.thoughtSignature) last.thoughtSignature = part.thoughtSignature
   } else parts.push({ ...part })
@@ -123,7 +141,17 @@ function configOf(request: ModelRequest, signal: AbortSignal): GenerateContentCo
     automaticFunctionCalling: { disable: true },
     ...(request.system ? { systemInstruction: request.system } : {}),
     ...(tools.length
-      ? { tools: [{ functionDeclarations: tools.map(tool => ({ name: tool.name, description: tool.description, parametersJsonSchema: tool.parameters })) }] }
+      ? {
+          tools: [
+            {
+              functionDeclarations: tools.map((tool) => ({
+                name: tool.name,
+                description: tool.description,
+                parametersJsonSchema: tool.parameters,
+              })),
+            },
+          ],
+        }
       : {}),
     ...(request.effort ? { thinkingConfig: thinkingOf(request.model, request.effort) } : {}),
     ...(request.json ? { responseMimeType: 'application/json', responseJsonSchema: request.json.schema } : {}),
@@ -153,10 +181,12 @@ function contentOf(message: ModelMessage): Content {
     }
   }
   if (message.opaque?.provider === 'gemini') return { role: 'model', parts: message.opaque.items as Part[] }
-  const calls = (message.toolCalls ?? []).map((call, i): Part => ({
-    functionCall: { name: call.name, args: (call.args ?? {}) as Record<string, unknown> },
-    // From 3 on, a call without its signature is refused; this is Google's word for a call that another model made.
-    ...(i === 0 ? { thoughtSignature: 'skip_thought_signature_validator' } : {}),
-  }))
+  const calls = (message.toolCalls ?? []).map(
+    (call, i): Part => ({
+      functionCall: { name: call.name, args: (call.args ?? {}) as Record<string, unknown> },
+      // From 3 on, a call without its signature is refused; this is Google's word for a call that another model made.
+      ...(i === 0 ? { thoughtSignature: 'skip_thought_signature_validator' } : {}),
+    }),
+  )
   return { role: 'model', parts: [...(message.text ? [{ text: message.text }] : []), ...calls] }
 }

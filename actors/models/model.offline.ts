@@ -50,7 +50,7 @@ async function* read(request: ModelRequest, { signal, tokensPerSecond, clock }: 
 const FEW_WORDS = /\p{Script=Han}{1,4}[^\p{Script=Han}\s\p{L}\p{N}]*\s*|(?:[^\s\p{Script=Han}]+\s*){1,3}|\s+/gu
 
 function* answerTo({ messages, passages = [] }: ModelRequest): Generator<string | ModelEvent> {
-  const question = messages.findLast(message => message.role === 'user')?.text ?? ''
+  const question = messages.findLast((message) => message.role === 'user')?.text ?? ''
   const say = isChinese(question) ? chinese : english
   const greeting = greetings.find(({ is }) => is.test(question.trim()))
   if (greeting) return yield `${say[greeting.kind]}${say.whoIAm}`
@@ -71,11 +71,17 @@ type Greeting = 'hello' | 'thanks' | 'bye' | 'asked'
 
 /** The whole message must be small talk: "hello, how do I …" is a question. */
 const greetings: { kind: Greeting; is: RegExp }[] = [
-  { kind: 'hello', is: /^(hi|hello|hey|hiya|good (morning|afternoon|evening|day)|你好|您好|嗨|早上好|下午好|晚上好|大家好)( there| nexus| everyone| all)?[\s!.,。！，~?？]*(how are you( doing)?( today)?|how is it going|你好吗)?[\s!.。！~?？]*$/i },
+  {
+    kind: 'hello',
+    is: /^(hi|hello|hey|hiya|good (morning|afternoon|evening|day)|你好|您好|嗨|早上好|下午好|晚上好|大家好)(,? [\p{Script=Latin}]+){0,2}[\s!.,。！，~]*(how are you( doing)?( today)?|how is it going|你好吗)?[\s!.。！~?？]*$/iu,
+  },
   { kind: 'hello', is: /^(how are you( doing)?( today)?|how is it going|what's up|你好吗|最近怎么样)[\s!.。！?？]*$/i },
   { kind: 'thanks', is: /^(thanks|thank you|thx|cheers|谢谢|多谢|感谢)( you| a lot| so much| very much|你|您|了)?[\s!.。！~]*$/i },
   { kind: 'bye', is: /^(bye|goodbye|good night|see you|再见|拜拜|晚安)( later| soon)?[\s!.。！~]*$/i },
-  { kind: 'asked', is: /^(who|what) are you[\s?？!.]*$|^what can you do( for me)?[\s?？!.]*$|^help[\s?？!.]*$|^(你是谁|你是什么|你能做什么|你会什么|帮助)[\s?？!。]*$/i },
+  {
+    kind: 'asked',
+    is: /^(who|what) are you[\s?？!.]*$|^what can you do( for me)?[\s?？!.]*$|^help[\s?？!.]*$|^(你是谁|你是什么|你能做什么|你会什么|帮助)[\s?？!。]*$/i,
+  },
 ]
 
 const english = {
@@ -83,7 +89,8 @@ const english = {
   thanks: 'You are welcome. ',
   bye: 'Goodbye. ',
   asked: '',
-  whoIAm: 'I am the offline stand-in: no language model is configured. I can quote sentences from the knowledge that share words with your question, and nothing more.',
+  whoIAm:
+    'I am the offline stand-in: no language model is configured. I can quote sentences from the knowledge that share words with your question, and nothing more.',
   nothingFits: 'I am the offline stand-in: no language model is configured, and nothing in the knowledge fits this question.',
   onlyQuotes: 'I am the offline stand-in: no language model is configured. This is what the knowledge says, word for word:',
   quoted: (sentence: string) => `“${sentence}”`,

@@ -32,7 +32,7 @@ function checkedLines(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Arr
   }
   return new ReadableStream(
     {
-      pull: async controller => {
+      pull: async (controller) => {
         for (;;) {
           if (wrong) return controller.error(wrong)
           const { done, value } = await reader.read()
@@ -44,7 +44,7 @@ function checkedLines(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Arr
           if (passed || done) return done && wrong && !passed ? controller.error(wrong) : undefined
         }
       },
-      cancel: reason => reader.cancel(reason),
+      cancel: (reason) => reader.cancel(reason),
     },
     { highWaterMark: 0 },
   )

@@ -59,7 +59,12 @@ function bodyOf(request: ModelRequest): ChatRequest & { stream: true } {
     messages: [...(request.system ? [{ role: 'system', content: request.system }] : []), ...request.messages.flatMap(messagesOf)],
     options: { num_predict: request.maxTokens },
     ...(tools.length
-      ? { tools: tools.map(tool => ({ type: 'function', function: { name: tool.name, description: tool.description, parameters: tool.parameters } })) }
+      ? {
+          tools: tools.map((tool) => ({
+            type: 'function',
+            function: { name: tool.name, description: tool.description, parameters: tool.parameters },
+          })),
+        }
       : {}),
     ...(think === undefined ? {} : { think }),
     ...(request.json ? { format: request.json.schema } : {}),
@@ -75,7 +80,9 @@ function thinkOf(model: string, effort: Effort | undefined): ChatRequest['think'
 
 function messagesOf(message: ModelMessage): Message[] {
   if (message.role === 'user') return [{ role: 'user', content: message.text }]
-  if (message.role === 'tool') return message.results.map(result => ({ role: 'tool', tool_name: result.name, content: result.text }))
-  const calls = (message.toolCalls ?? []).map(call => ({ function: { name: call.name, arguments: (call.args ?? {}) as Record<string, unknown> } }))
+  if (message.role === 'tool') return message.results.map((result) => ({ role: 'tool', tool_name: result.name, content: result.text }))
+  const calls = (message.toolCalls ?? []).map((call) => ({
+    function: { name: call.name, arguments: (call.args ?? {}) as Record<string, unknown> },
+  }))
   return [{ role: 'assistant', content: message.text, ...(calls.length ? { tool_calls: calls } : {}) }]
 }

@@ -80,8 +80,8 @@ interface Seen {
 }
 
 function endOf(response: OpenAI.Responses.Response, { called, refusal, items }: Seen): ModelEvent {
-  const kept = items.filter(item => item !== undefined) as { type: string }[]
-  const opaque = kept.some(item => item.type !== 'message') ? { opaque: { provider: 'openai', items: kept } } : {}
+  const kept = items.filter((item) => item !== undefined) as { type: string }[]
+  const opaque = kept.some((item) => item.type !== 'message') ? { opaque: { provider: 'openai', items: kept } } : {}
   const why = response.incomplete_details?.reason
   if (response.status === 'incomplete' || why) {
     return { t: 'end', reason: why === 'content_filter' ? 'filter' : 'length', raw: why ?? 'incomplete', ...opaque }
@@ -124,12 +124,24 @@ function bodyOf(request: ModelRequest): Body {
     ...(request.system ? { instructions: request.system } : {}),
     input: request.messages.flatMap(itemsOf),
     ...(tools.length
-      ? { tools: tools.map(tool => ({ type: 'function' as const, name: tool.name, description: tool.description, parameters: tool.parameters, strict: false })) }
+      ? {
+          tools: tools.map((tool) => ({
+            type: 'function' as const,
+            name: tool.name,
+            description: tool.description,
+            parameters: tool.parameters,
+            strict: false,
+          })),
+        }
       : {}),
-    ...(request.effort ? { reasoning: { effort: request.effort, ...(request.effort === 'none' ? {} : { summary: 'auto' as const }) } } : {}),
+    ...(request.effort
+      ? { reasoning: { effort: request.effort, ...(request.effort === 'none' ? {} : { summary: 'auto' as const }) } }
+      : {}),
     // Without state there, the reasoning between two tool rounds must travel with us. Older models refuse the wish.
     ...(reasons(request.model) ? { include: ['reasoning.encrypted_content' as const] } : {}),
-    ...(request.json ? { text: { format: { type: 'json_schema' as const, name: request.json.name, schema: request.json.schema, strict: true } } } : {}),
+    ...(request.json
+      ? { text: { format: { type: 'json_schema' as const, name: request.json.name, schema: request.json.schema, strict: true } } }
+      : {}),
     ...(request.cacheKey ? { prompt_cache_key: request.cacheKey } : {}),
   }
 }
@@ -139,10 +151,12 @@ const reasons = (model: string) => /^(gpt-[5-9]|o\d)/.test(model)
 function itemsOf(message: ModelMessage): Input[] {
   if (message.role === 'user') return [{ role: 'user', content: message.text }]
   if (message.role === 'tool') {
-    return message.results.map(result => ({ type: 'function_call_output', call_id: result.id, output: result.text }))
+    return message.results.map((result) => ({ type: 'function_call_output', call_id: result.id, output: result.text }))
   }
   if (message.opaque?.provider === 'openai') return message.opaque.items as Input[]
   const said: Input[] = message.text ? [{ role: 'assistant', content: message.text }] : []
-  const calls = (message.toolCalls ?? []).map((call): Input => ({ type: 'function_call', call_id: call.id, name: call.name, arguments: JSON.stringify(call.args ?? {}) }))
+  const calls = (message.toolCalls ?? []).map(
+    (call): Input => ({ type: 'function_call', call_id: call.id, name: call.name, arguments: JSON.stringify(call.args ?? {}) }),
+  )
   return [...said, ...calls]
 }

@@ -2,17 +2,7 @@
 import type { Citation, Usage } from '../../machines/message.ts'
 
 /** Why a call failed, in words the ladder can act on. `stall`: silent too long. `truncated`: ended without its terminal marker. */
-export type FaultKind =
-  | 'rate'
-  | 'overload'
-  | 'auth'
-  | 'context'
-  | 'policy'
-  | 'badreq'
-  | 'network'
-  | 'stall'
-  | 'truncated'
-  | 'abort'
+export type FaultKind = 'rate' | 'overload' | 'auth' | 'context' | 'policy' | 'badreq' | 'network' | 'stall' | 'truncated' | 'abort'
 
 export type EndReason = 'stop' | 'length' | 'tool' | 'refusal' | 'filter' | 'pause'
 

@@ -38,9 +38,10 @@ export function createModels({ settings, providers, clock = systemClock, random 
   const breaker = createBreaker(clock)
   const hedge = settings.hedge ? createHedge() : undefined
   return {
-    stream: (ask, { signal }) => route({ ask, signal, candidates: candidates[ask.tier], providers: all, breaker, hedge, clock, random, log, settings }),
-    describe: () => desks.flatMap(tier => candidates[tier].map(candidate => ({ tier, ...candidate }))),
-    has: tier => candidates[tier].length > 0,
+    stream: (ask, { signal }) =>
+      route({ ask, signal, candidates: candidates[ask.tier], providers: all, breaker, hedge, clock, random, log, settings }),
+    describe: () => desks.flatMap((tier) => candidates[tier].map((candidate) => ({ tier, ...candidate }))),
+    has: (tier) => candidates[tier].length > 0,
     count,
     ...(settings.decisions && settings.openaiApiKey
       ? { decide: createDecide({ apiKey: settings.openaiApiKey, baseUrl: settings.openaiBaseUrl, clock, prices: settings.prices }) }

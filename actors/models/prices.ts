@@ -46,24 +46,17 @@ export function costOf({ provider, model, usage, at, own }: Sale): Cost {
   const read = usage.cacheRead ?? 0
   const written = usage.cacheWrite ?? 0
   const fresh = Math.max(0, usage.in - read - written)
-  return (
-    (fresh * rates.in +
-      read * (rates.cacheRead ?? rates.in) +
-      written * (rates.cacheWrite ?? rates.in) +
-      usage.out * rates.out) /
-    1e6
-  )
+  return (fresh * rates.in + read * (rates.cacheRead ?? rates.in) + written * (rates.cacheWrite ?? rates.in) + usage.out * rates.out) / 1e6
 }
 
 function ratesAt(price: Price, size: number, at: number): Rates {
-  const current = price.later?.findLast(change => at >= Date.parse(change.from)) ?? price
+  const current = price.later?.findLast((change) => at >= Date.parse(change.from)) ?? price
   if (!price.long || size <= price.long.over) return current
   return { ...current, ...price.long }
 }
 
 /** One's own electricity is not billed by the token; a model named `-cloud` runs at Ollama's and is. */
-const isFree = (provider: string, model: string) =>
-  provider === 'offline' || (provider === 'ollama' && !model.endsWith('-cloud'))
+const isFree = (provider: string, model: string) => provider === 'offline' || (provider === 'ollama' && !model.endsWith('-cloud'))
 
 /** Two costs together; one unknown makes the sum unknown. */
 export const add = (a: Cost, b: Cost): Cost => (a === 'unknown' || b === 'unknown' ? 'unknown' : a + b)

@@ -21,6 +21,10 @@ export function providersOf(settings: ModelSettings, clock: Clock = systemClock)
     offline: offlineModel({ tokensPerSecond: settings.offlinePace, clock }),
   }
   const watch = (provider: Provider) =>
-    watched(provider, { ...(provider.name === 'ollama' || provider.name === 'chat' ? localPatience : patience), ...settings.deadlines }, clock)
+    watched(
+      provider,
+      { ...(provider.name === 'ollama' || provider.name === 'chat' ? localPatience : patience), ...settings.deadlines },
+      clock,
+    )
   return Object.fromEntries(Object.entries(bare).map(([name, provider]) => [name, watch(provider)])) as Record<ProviderName, Provider>
 }

@@ -58,7 +58,7 @@ export async function* route(r: Route): AsyncGenerator<RoutedEvent> {
   let smallest = 0 // the window that was too small, once one was
 
   for (let round = 0; round < ROUNDS; round++) {
-    const queue = round === 0 ? rested(r.candidates, r) : r.candidates.filter(candidate => mayPass(candidate, failures))
+    const queue = round === 0 ? rested(r.candidates, r) : r.candidates.filter((candidate) => mayPass(candidate, failures))
     if (round > 0 && (queue.length === 0 || declined || !(await pause(r.clock, jitter(round, r.random), r.signal)))) break
     const barred = new Set<string>()
 
@@ -69,7 +69,7 @@ export async function* route(r: Route): AsyncGenerator<RoutedEvent> {
 
       for (let tries = 1; ; tries++) {
         if (r.signal.aborted) return yield* over(spent, abortedFail)
-        const next = queue.slice(i + 1).find(other => !barred.has(other.provider))
+        const next = queue.slice(i + 1).find((other) => !barred.has(other.provider))
         const run = await begin(r, candidate, tries === 1 ? next : undefined)
         if (run.lost) spent = together(spent, run.lost.bill.settle())
         const answered = run.winner.candidate
@@ -90,7 +90,8 @@ export async function* route(r: Route): AsyncGenerator<RoutedEvent> {
         if (fail.kind === 'abort' || r.signal.aborted) return yield* over(spent, { ...fail, kind: 'abort' })
         r.log({ event: 'model.failed', ...answered, kind: fail.kind, message: fail.message })
         failures.push({ candidate: answered, fail })
-        if (fail.kind !== 'context' && fail.kind !== 'badreq' && fail.kind !== 'policy') r.breaker.failed(keyOf(answered), fail.retryAfterMs)
+        if (fail.kind !== 'context' && fail.kind !== 'badreq' && fail.kind !== 'policy')
+          r.breaker.failed(keyOf(answered), fail.retryAfterMs)
         if (fail.partial) return yield* over(spent, fail)
         if (fail.kind === 'context') smallest = Math.max(smallest, windowOf(answered, r) || Number.POSITIVE_INFINITY)
         if (fail.kind === 'auth' || fail.kind === 'badreq' || fail.kind === 'policy') barred.add(answered.provider)
@@ -148,7 +149,7 @@ async function begin(r: Route, candidate: Candidate, next: Candidate | undefined
   const first = call(r, candidate)
   r.hedge?.called()
   const after = next && r.breaker.rest(keyOf(next)) === 0 ? r.hedge?.after(candidate.model) : undefined
-  if (r.hedge) void first.begun.then(spoke => (spoke ? r.hedge?.firstToken(candidate.model, r.clock.now() - started) : undefined))
+  if (r.hedge) void first.begun.then((spoke) => (spoke ? r.hedge?.firstToken(candidate.model, r.clock.now() - started) : undefined))
   if (after === undefined || !next) return { winner: first }
 
   const { winner, loser } = await race({
@@ -177,7 +178,7 @@ function call(r: Route, candidate: Candidate): Attempt {
 
 /** The resting ones go last instead of away: when all have failed lately, one of them is still better than nobody. */
 const rested = (candidates: Candidate[], { breaker }: Route): Candidate[] => {
-  const rest = new Map(candidates.map(candidate => [candidate, breaker.rest(keyOf(candidate))]))
+  const rest = new Map(candidates.map((candidate) => [candidate, breaker.rest(keyOf(candidate))]))
   return candidates.toSorted((a, b) => (rest.get(a) ?? 0) - (rest.get(b) ?? 0))
 }
 
@@ -187,7 +188,7 @@ const keyOf = ({ provider, model }: Candidate) => `${provider}/${model}`
 const windowOf = ({ provider, model }: Candidate, r: Route): number => priceOf(provider, model, r.settings.prices)?.window ?? 0
 
 const mayPass = (candidate: Candidate, failures: { candidate: Candidate; fail: Fail }[]) => {
-  const last = failures.findLast(failure => failure.candidate === candidate)
+  const last = failures.findLast((failure) => failure.candidate === candidate)
   return last !== undefined && againSoon.includes(last.fail.kind)
 }
 

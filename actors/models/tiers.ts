@@ -86,11 +86,11 @@ const unpriced: Record<string, ProviderName> = {
 export function candidatesOf(settings: ModelSettings): Record<Desk, Candidate[]> {
   const wrong: string[] = []
   const open = providersOpen(settings)
-  if (settings.chatBaseUrl && !settings.chatModel && !desks.some(desk => /(^|,)\s*chat\//.test(settings[desk] ?? ''))) {
+  if (settings.chatBaseUrl && !settings.chatModel && !desks.some((desk) => /(^|,)\s*chat\//.test(settings[desk] ?? ''))) {
     wrong.push('CHAT_BASE_URL is set, but no model: name one in CHAT_MODEL, or as chat/<model> in a NEXUS_MODEL_ variable.')
   }
-  const found = Object.fromEntries(desks.map(desk => [desk, candidatesFor(desk, settings, open, wrong)])) as Record<Desk, Candidate[]>
-  if (wrong.length) throw new Error(`The model settings cannot be used:\n${wrong.map(line => `- ${line}`).join('\n')}`)
+  const found = Object.fromEntries(desks.map((desk) => [desk, candidatesFor(desk, settings, open, wrong)])) as Record<Desk, Candidate[]>
+  if (wrong.length) throw new Error(`The model settings cannot be used:\n${wrong.map((line) => `- ${line}`).join('\n')}`)
   return found
 }
 
@@ -98,17 +98,18 @@ function candidatesFor(desk: Desk, settings: ModelSettings, open: ProviderName[]
   const setting = settings[desk]?.trim() ?? ''
   const named = setting
     .split(',')
-    .map(name => name.trim())
-    .filter(name => name !== '')
-    .map(name => candidateNamed(name, desk, settings, wrong))
-    .filter(candidate => candidate !== undefined)
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+    .map((name) => candidateNamed(name, desk, settings, wrong))
+    .filter((candidate) => candidate !== undefined)
   // Admin has its rules to fall back to, and they cost nothing.
-  if (desk === 'admin') return named.length || !settings.ollamaBaseUrl ? named : [{ provider: 'ollama', model: settings.ollamaModel ?? 'qwen3:8b' }]
+  if (desk === 'admin')
+    return named.length || !settings.ollamaBaseUrl ? named : [{ provider: 'ollama', model: settings.ollamaModel ?? 'qwen3:8b' }]
   // A list is an order and nothing is added to it; nor is anything to whoever asked for the stand-in.
   if (setting.includes(',') || named[0]?.provider === 'offline') return named
   const others = open
-    .filter(provider => provider !== named[0]?.provider)
-    .map(provider => ({ provider, model: defaultModel(provider, desk, settings) }))
+    .filter((provider) => provider !== named[0]?.provider)
+    .map((provider) => ({ provider, model: defaultModel(provider, desk, settings) }))
     .filter((candidate): candidate is Candidate => candidate.model !== undefined)
   const all = [...named, ...others]
   // The stand-in answers where nothing is configured. With a key it is never a silent way out.
@@ -156,7 +157,7 @@ function candidateNamed(name: string, desk: Desk, settings: ModelSettings, wrong
 const isProvider = (name: string): name is ProviderName => (providerNames as readonly string[]).includes(name)
 
 const providerKnowing = (model: string): string | undefined =>
-  unpriced[model] ?? (['anthropic', 'openai', 'gemini'] as const).find(provider => `${provider}/${model}` in listPrices)
+  unpriced[model] ?? (['anthropic', 'openai', 'gemini'] as const).find((provider) => `${provider}/${model}` in listPrices)
 
 function missingFor(provider: ProviderName, settings: ModelSettings): string | undefined {
   if (provider === 'anthropic' && !settings.anthropicApiKey) return 'ANTHROPIC_API_KEY'

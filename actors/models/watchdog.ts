@@ -24,7 +24,13 @@ export const watched = (provider: Provider, deadlines: Deadlines = patience, clo
   stream: (request, { signal }) => watch(provider, request, signal, deadlines, clock),
 })
 
-async function* watch(provider: Provider, request: ModelRequest, signal: AbortSignal, deadlines: Deadlines, clock: Clock): AsyncGenerator<ModelEvent> {
+async function* watch(
+  provider: Provider,
+  request: ModelRequest,
+  signal: AbortSignal,
+  deadlines: Deadlines,
+  clock: Clock,
+): AsyncGenerator<ModelEvent> {
   const thinks = request.effort !== undefined && request.effort !== 'none'
   const inner = new AbortController()
   const events = interruptible(provider.stream(request, { signal: AbortSignal.any([signal, inner.signal]) }))

@@ -53,14 +53,14 @@ async function unmasked(response: Response): Promise<Response> {
     size += value.length
   }
   const whole = new ReadableStream<Uint8Array>({
-    pull: async controller => {
+    pull: async (controller) => {
       const kept = first.shift()
       if (kept) return controller.enqueue(kept)
       const { done, value } = await reader.read()
       if (done) controller.close()
       else controller.enqueue(value)
     },
-    cancel: reason => reader.cancel(reason),
+    cancel: (reason) => reader.cancel(reason),
   })
   const isError = /^\s*\{\s*("type"\s*:\s*"error"|"error"\s*:)/.test(new TextDecoder().decode(Buffer.concat(first)))
   const { headers } = response

@@ -55,7 +55,7 @@ export function connect(needs: Needs = {}): Client {
   const options = {
     auth: (answer: (credential: object) => void) =>
       void Promise.resolve(token()).then(
-        value => answer(value === undefined ? {} : { token: value }),
+        (value) => answer(value === undefined ? {} : { token: value }),
         () => answer({}), // no credential to be had: the server's refusal says more than we could
       ),
     transports: ['websocket', 'polling'],
@@ -80,8 +80,7 @@ export function connect(needs: Needs = {}): Client {
 
   function become(next: Transcript): void {
     if (next === transcript) return
-    for (const { id } of transcript?.outgoing ?? [])
-      if (!next.outgoing.some(out => out.id === id)) kept.drop(next.conversation, id)
+    for (const { id } of transcript?.outgoing ?? []) if (!next.outgoing.some((out) => out.id === id)) kept.drop(next.conversation, id)
     transcript = next
     tell()
   }
@@ -147,7 +146,7 @@ export function connect(needs: Needs = {}): Client {
     done(conversation, id, answer) {
       if (transcript?.conversation === conversation) become(answer.ok ? settle(transcript, id, answer.seq) : fail(transcript, id, answer))
       if (answer.ok) return kept.drop(conversation, id)
-      const message = kept.all(conversation).find(out => out.id === id)
+      const message = kept.all(conversation).find((out) => out.id === id)
       if (message) kept.keep(conversation, { ...message, failed: answer.message })
     },
   })
@@ -161,12 +160,12 @@ export function connect(needs: Needs = {}): Client {
     else seen()
   })
   socket.on('connect', () => askToJoin())
-  socket.on('disconnect', reason => {
+  socket.on('disconnect', (reason) => {
     joining = joined = false
     // A server that closes on purpose is not retried by socket.io itself.
     if (reason === 'io server disconnect' && !closing) later(jitter(500), () => socket.connect())
   })
-  socket.on('connect_error', error => {
+  socket.on('connect_error', (error) => {
     if (socket.active || closing) return // socket.io tries again by itself
     line.refused(error.message)
     later(jitter(3_000), () => socket.connect()) // an expired credential may be renewed by then
@@ -219,7 +218,7 @@ export function connect(needs: Needs = {}): Client {
       return message.id
     },
     resend(id) {
-      const message = transcript?.outgoing.find(out => out.id === id)
+      const message = transcript?.outgoing.find((out) => out.id === id)
       if (!transcript || !message) return
       const { failed: _, ...again } = message
       kept.keep(transcript.conversation, again)
@@ -230,8 +229,7 @@ export function connect(needs: Needs = {}): Client {
       if (transcript) become(discard(transcript, id))
     },
     stop() {
-      if (transcript && socket.connected)
-        socket.timeout(patience).emit('reply.stop', { conversation: transcript.conversation }, () => {}) // the outcome comes as `turn.stopped`
+      if (transcript && socket.connected) socket.timeout(patience).emit('reply.stop', { conversation: transcript.conversation }, () => {}) // the outcome comes as `turn.stopped`
     },
     typing(busy) {
       if (transcript && joined && socket.connected)

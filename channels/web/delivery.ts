@@ -25,7 +25,10 @@ export function delivery({ socket, patience, later, next, done }: DeliveryNeeds)
   function deliver(): void {
     const due = busy ? undefined : next()
     if (!due) return
-    const { conversation, message: { id, text, parts } } = due
+    const {
+      conversation,
+      message: { id, text, parts },
+    } = due
     busy = true
     socket.timeout(patience).emit('message.send', { conversation, id, text, ...(parts ? { parts } : {}) }, (error, answer) => {
       busy = false

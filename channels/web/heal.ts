@@ -68,7 +68,7 @@ function closeCode(text: string): string {
   if (after.trim() === '') return text.slice(0, start + open.at)
   // Part of the closing run may be here already.
   const tail = /`*$/.exec(text)![0].length
-  return `${ text.slice(0, text.length - tail) }${ open.mark }`
+  return `${text.slice(0, text.length - tail)}${open.mark}`
 }
 
 function openCode(text: string): Fence | undefined {
@@ -96,7 +96,7 @@ function closeEmphasis(text: string): string {
   const inline = text.slice(start)
   const open: string[] = []
   let dangling = 0
-  for (const { 0: run, index } of inline.matchAll(/\\.|(`+)[^]*?[^`]\1(?!`)|https?:\/\/\S+|\*+|_+|~+/g)) {
+  for (const { 0: run, index } of inline.matchAll(/\\.|(`+)[\s\S]*?[^`]\1(?!`)|https?:\/\/\S+|\*+|_+|~+/g)) {
     if (!/^[*_~]/.test(run)) continue
     const before = inline[index - 1] ?? ' '
     const after = inline[index + run.length]

@@ -58,7 +58,7 @@ const rules: Rules = {
   'operator.joined': (t, { seq, name }) => noted({ ...t, operator: name }, { seq, kind: 'joined', text: name }),
   'operator.left': (t, { seq, name }) => noted(without(without(t, 'operator'), 'typing'), { seq, kind: 'left', text: name }),
   'typing.started': (t, { who }) => ({ ...t, typing: who }),
-  'typing.stopped': t => without(t, 'typing'),
+  'typing.stopped': (t) => without(t, 'typing'),
 }
 
 /** Idempotent by offset, so a delta may come twice; an attempt that is over stays over. */

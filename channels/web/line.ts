@@ -47,7 +47,7 @@ export function watchLine(socket: Watched, grace: number, changed: () => void): 
     admitted: () => {
       if (now.state !== 'live') up()
     },
-    refused: reason => become({ state: 'refused', late: true, reason }),
+    refused: (reason) => become({ state: 'refused', late: true, reason }),
     close: () => clearTimeout(due),
   }
 }

@@ -8,7 +8,7 @@ export function tame(md: Renderer): Renderer {
   /** Link by link, where each leads: opening and closing are two rules, and a link in a link there is not. */
   let host = ''
 
-  md.validateLink = url => /^(?:https?:\/\/|mailto:)/i.test(url.trim())
+  md.validateLink = (url) => /^(?:https?:\/\/|mailto:)/i.test(url.trim())
 
   md.core.ruler.push('direction', ({ tokens }) => {
     for (const token of tokens) {
@@ -17,7 +17,7 @@ export function tame(md: Renderer): Renderer {
       const align = /text-align:(\w+)/.exec(String(token.attrGet('style') ?? ''))?.[1]
       if (align) {
         token.attrs = (token.attrs ?? []).filter(([name]) => name !== 'style')
-        token.attrSet('class', `align-${ align }`)
+        token.attrSet('class', `align-${align}`)
       }
     }
   })
@@ -33,13 +33,13 @@ export function tame(md: Renderer): Renderer {
     host = itself ? '' : hostOf(String(token.attrGet('href')))
     return self.renderToken(tokens, i, options)
   }
-  md.renderer.rules.link_close = () => `${ hostChip(host) }</a>`
+  md.renderer.rules.link_close = () => `${hostChip(host)}</a>`
 
   /** A picture from afar would tell its server what was read here: it becomes a link. */
   md.renderer.rules.image = (tokens, i) => {
     const src = String(tokens[i]!.attrGet('src') ?? '')
     const name = tokens[i]!.content || 'picture'
-    return `<a class="picture" href="${ escape(src) }" rel="noopener nofollow" target="_blank">${ escape(name) }${ hostChip(hostOf(src)) }</a>`
+    return `<a class="picture" href="${escape(src)}" rel="noopener nofollow" target="_blank">${escape(name)}${hostChip(hostOf(src))}</a>`
   }
 
   md.renderer.rules.fence = (tokens, i) => {
@@ -48,11 +48,11 @@ export function tame(md: Renderer): Renderer {
   }
   md.renderer.rules.code_block = (tokens, i) => codeBlock(tokens[i]!.content, '')
 
-  const hostChip = (host: string): string => (host === '' ? '' : ` <span class="host" dir="ltr">${ escape(host) }</span>`)
+  const hostChip = (host: string): string => (host === '' ? '' : ` <span class="host" dir="ltr">${escape(host)}</span>`)
   const codeBlock = (code: string, language: string): string =>
-    `<div class="code" dir="ltr"><div class="code-head"><span class="code-language">${ escape(language) }</span>` +
+    `<div class="code" dir="ltr"><div class="code-head"><span class="code-language">${escape(language)}</span>` +
     `<button type="button" class="code-copy" data-copy="code">Copy</button></div>` +
-    `<pre tabindex="0"><code data-language="${ escape(language.toLowerCase()) }">${ escape(code) }</code></pre></div>\n`
+    `<pre tabindex="0"><code data-language="${escape(language.toLowerCase())}">${escape(code)}</code></pre></div>\n`
 
   return md
 }

@@ -51,7 +51,7 @@ const copyOf = ({ references }: Env): Env => (references ? { references: { ...re
 function startOfOpenBlock(text: string): number {
   const whole = text.lastIndexOf('\n') + 1
   if (whole === 0) return 0
-  const starts = blocksIn(md.parse(text.slice(0, whole), {})).map(block => block[0]!.map![0])
+  const starts = blocksIn(md.parse(text.slice(0, whole), {})).map((block) => block[0]!.map![0])
   const line = starts.length > 1 ? starts.at(-1)! : 0
   let at = 0
   for (let i = 0; i < line; i++) at = text.indexOf('\n', at) + 1
@@ -59,7 +59,7 @@ function startOfOpenBlock(text: string): number {
 }
 
 function htmlOf(text: string, env: Env): string[] {
-  return blocksIn(md.parse(text, env)).map(block => md.renderer.render(block, md.options, env))
+  return blocksIn(md.parse(text, env)).map((block) => md.renderer.render(block, md.options, env))
 }
 
 function blocksIn(tokens: Token[]): Token[][] {

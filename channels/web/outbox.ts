@@ -15,7 +15,7 @@ export interface Outbox {
 }
 
 export function outbox(store: Store): Outbox {
-  const keyOf = (conversation: string) => `nexus.outbox.${ conversation }`
+  const keyOf = (conversation: string) => `nexus.outbox.${conversation}`
   const all = (conversation: string): Outgoing[] => read(store.getItem(keyOf(conversation)))
   const write = (conversation: string, messages: Outgoing[]) => {
     if (messages.length === 0) store.removeItem(keyOf(conversation))
@@ -26,7 +26,11 @@ export function outbox(store: Store): Outbox {
     keep: (conversation, message) => write(conversation, [...all(conversation).filter(({ id }) => id !== message.id), message]),
     drop(conversation, id) {
       const kept = all(conversation)
-      if (kept.some(message => message.id === id)) write(conversation, kept.filter(message => message.id !== id))
+      if (kept.some((message) => message.id === id))
+        write(
+          conversation,
+          kept.filter((message) => message.id !== id),
+        )
     },
   }
 }
@@ -43,14 +47,19 @@ function read(text: string | null): Outgoing[] {
 }
 
 const isOutgoing = (value: unknown): value is Outgoing =>
-  typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string' && 'text' in value && typeof value.text === 'string'
+  typeof value === 'object' &&
+  value !== null &&
+  'id' in value &&
+  typeof value.id === 'string' &&
+  'text' in value &&
+  typeof value.text === 'string'
 
 /** A store that lives as long as the process. */
 export function memoryStore(): Store {
   const kept = new Map<string, string>()
   return {
-    getItem: key => kept.get(key) ?? null,
+    getItem: (key) => kept.get(key) ?? null,
     setItem: (key, value) => void kept.set(key, value),
-    removeItem: key => void kept.delete(key),
+    removeItem: (key) => void kept.delete(key),
   }
 }

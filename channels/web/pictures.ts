@@ -30,7 +30,15 @@ try {
   await mkdir(out, { recursive: true })
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   })
   for (const { name, theme, width, height } of shots) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: 1 })
@@ -40,7 +48,10 @@ try {
       await page.keyboard.press('Enter')
     }
     await ask('What happens when a node dies in mid-answer?')
-    await page.getByText(/answered by/i).last().waitFor()
+    await page
+      .getByText(/answered by/i)
+      .last()
+      .waitFor()
     await ask('Does stop reach the provider?')
     // In the middle of the second answer: the status line and the caret are part of the picture.
     await page.locator('[aria-busy=true]').last().waitFor()

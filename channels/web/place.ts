@@ -11,6 +11,6 @@ export function place(messages: Message[], message: Message): Message[] {
 
 /** What has its place among the messages is no longer on its way. */
 export function settleAll(t: Transcript): Transcript {
-  const outgoing = t.outgoing.filter(({ id }) => !t.messages.some(message => message.id === id))
+  const outgoing = t.outgoing.filter(({ id }) => !t.messages.some((message) => message.id === id))
   return outgoing.length === t.outgoing.length ? t : { ...t, outgoing }
 }

@@ -114,7 +114,7 @@ function anew(t: Transcript, { messages, seq }: Joined): Transcript {
   for (const { role, turn } of messages)
     if (turn && role !== 'user') turns[turn] = { ...(turns[turn] ?? { messages: [] }), ended: turns[turn]?.ended ?? 'finished' }
   const { reply: _, current: __, ...rest } = t
-  return { ...rest, seq, messages, turns, notes: t.notes.filter(note => note.seq <= seq), behind: false }
+  return { ...rest, seq, messages, turns, notes: t.notes.filter((note) => note.seq <= seq), behind: false }
 }
 
 /** Shows a message before the server has it. Saying the same id again clears its failure. */
@@ -125,7 +125,7 @@ export function say(t: Transcript, message: Outgoing): Transcript {
 
 /** The server has it: from clock to tick. Its place is known before its event arrives. */
 export function settle(t: Transcript, id: string, seq: number): Transcript {
-  const sent = t.outgoing.find(message => message.id === id)
+  const sent = t.outgoing.find((message) => message.id === id)
   if (!sent) return t
   const { failed: _, ...message } = sent
   return settleAll({ ...t, messages: place(t.messages, { ...message, seq, role: 'user' }) })
@@ -133,7 +133,7 @@ export function settle(t: Transcript, id: string, seq: number): Transcript {
 
 export const fail = (t: Transcript, id: string, { message }: Pick<Refused, 'message'>): Transcript => ({
   ...t,
-  outgoing: t.outgoing.map(out => (out.id === id ? { ...out, failed: message } : out)),
+  outgoing: t.outgoing.map((out) => (out.id === id ? { ...out, failed: message } : out)),
 })
 
-export const discard = (t: Transcript, id: string): Transcript => ({ ...t, outgoing: t.outgoing.filter(out => out.id !== id) })
+export const discard = (t: Transcript, id: string): Transcript => ({ ...t, outgoing: t.outgoing.filter((out) => out.id !== id) })

@@ -9,7 +9,7 @@ export default defineConfig({
   base: './',
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
-    outDir: `${ here }dist`,
+    outDir: `${here}dist`,
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0, // an inlined asset is a data: address, which the policy allows for pictures only

@@ -40,7 +40,12 @@ export function followMessage({ db, bus }: { db: Database; bus: Bus }, tenant: s
     if ((name === 'turn.started' || name === 'turn.widened') && event.messages?.includes(message)) state.turn = event.turn as string
     if (!state.turn || event.turn !== state.turn || state.over) return
     if (name === 'reply.finished') state.reply = event
-    else if (name === 'turn.failed') state.over = { error: new Refusal('answer.failed', { details: { code: event.code, message: event.message } }) }
+    else if (name === 'turn.failed')
+      state.over = {
+        error: new Refusal(event.code === 'quota.spent' ? 'quota.spent' : 'answer.failed', {
+          details: { code: event.code, message: event.message },
+        }),
+      }
     else if (name === 'turn.finished' || name === 'turn.stopped') state.over = {}
     if (state.over) settle()
   }

@@ -49,7 +49,8 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
 
   async function open(principal: Principal, id: string): Promise<Conversation | undefined> {
     const found = await findConversation(db, principal.tenant.id, id)
-    if (found ? !mayRead(principal, found.owner) : await isTakenElsewhere(db, principal.tenant.id, id)) throw new Refusal('conversation.unknown')
+    if (found ? !mayRead(principal, found.owner) : await isTakenElsewhere(db, principal.tenant.id, id))
+      throw new Refusal('conversation.unknown')
     return found
   }
 
@@ -81,7 +82,8 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
       checkText(text, (parts?.length ?? 0) > 0, maxLength)
       const tenant = principal.tenant.id
       // Ids of this form are the replies' own.
-      if (id.startsWith(`${conversation}.`)) throw new Refusal('request.malformed', { details: [{ path: 'id', message: 'is taken by the conversation itself' }] })
+      if (id.startsWith(`${conversation}.`))
+        throw new Refusal('request.malformed', { details: [{ path: 'id', message: 'is taken by the conversation itself' }] })
       const known = await ownerOf(principal, conversation)
       const birth: Birth | undefined = known
         ? undefined
@@ -119,7 +121,11 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
     },
     async stop(principal, conversation) {
       await existing(principal, conversation)
-      const told = await host.tell({ tenant: principal.tenant.id, actor: conversation, envelope: { to: 'root', event: { type: 'user.stopped' } } })
+      const told = await host.tell({
+        tenant: principal.tenant.id,
+        actor: conversation,
+        envelope: { to: 'root', event: { type: 'user.stopped' } },
+      })
       return !told.duplicate && (told.step.cancels.length > 0 || told.step.disarms.length > 0)
     },
     async clear(principal, conversation) {

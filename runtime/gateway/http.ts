@@ -6,7 +6,13 @@ import files from '@fastify/static'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { type FastifyRequest, fastify } from 'fastify'
-import { type ZodTypeProvider, hasZodFastifySchemaValidationErrors, jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import {
+  type ZodTypeProvider,
+  hasZodFastifySchemaValidationErrors,
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+} from 'fastify-type-provider-zod'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Log } from '../watch/log.ts'
 import type { Metrics } from '../watch/metrics.ts'
@@ -35,7 +41,8 @@ export function createApp({ log, metrics, bodyLimit, docs, version, page, origin
     trustProxy: false,
     requestIdHeader: false,
     // The caller's own id where it is one: it goes into every log line and back into a header.
-    genReqId: ({ headers: { 'x-request-id': given } }) => (typeof given === 'string' && /^[\x21-\x7e]{1,200}$/.test(given) ? given : randomUUID()),
+    genReqId: ({ headers: { 'x-request-id': given } }) =>
+      typeof given === 'string' && /^[\x21-\x7e]{1,200}$/.test(given) ? given : randomUUID(),
     // A reader may be slow, a request may not: the body has this long.
     requestTimeout: 60_000,
     return503OnClosing: false,
@@ -58,7 +65,13 @@ export function createApp({ log, metrics, bodyLimit, docs, version, page, origin
     reply.header('x-request-id', request.id)
     const { origin } = request.headers
     if (origin && (origins.includes('*') || origins.includes(origin))) {
-      reply.headers({ 'access-control-allow-origin': origin, vary: 'origin', 'access-control-allow-headers': 'authorization, content-type, x-api-key, x-request-id, last-event-id', 'access-control-allow-methods': 'GET, POST, PUT, DELETE', 'access-control-expose-headers': 'x-request-id, x-response-time-ms, retry-after' })
+      reply.headers({
+        'access-control-allow-origin': origin,
+        vary: 'origin',
+        'access-control-allow-headers': 'authorization, content-type, x-api-key, x-request-id, last-event-id',
+        'access-control-allow-methods': 'GET, POST, PUT, DELETE',
+        'access-control-expose-headers': 'x-request-id, x-response-time-ms, retry-after',
+      })
       if (request.method === 'OPTIONS') await reply.code(204).send()
     }
   })
@@ -101,14 +114,26 @@ export function createApp({ log, metrics, bodyLimit, docs, version, page, origin
   void app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Nexus', version, description: 'Real-time chat: every conversation is a durable state machine. The Socket.IO protocol stands in the README.' },
-      components: { securitySchemes: { key: { type: 'apiKey', in: 'header', name: 'X-API-Key' }, bearer: { type: 'http', scheme: 'bearer' } } },
+      info: {
+        title: 'Nexus',
+        version,
+        description: 'Real-time chat: every conversation is a durable state machine. The Socket.IO protocol stands in the README.',
+      },
+      components: {
+        securitySchemes: { key: { type: 'apiKey', in: 'header', name: 'X-API-Key' }, bearer: { type: 'http', scheme: 'bearer' } },
+      },
       security: [{ key: [] }, { bearer: [] }],
     },
     transform: jsonSchemaTransform,
   })
   if (docs) void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
-  if (existsSync(page)) void app.register(files, { root: page, wildcard: false, maxAge: '1h', setHeaders: (response, path) => path.endsWith('.html') && response.setHeader('cache-control', 'no-cache') })
+  if (existsSync(page))
+    void app.register(files, {
+      root: page,
+      wildcard: false,
+      maxAge: '1h',
+      setHeaders: (response, path) => path.endsWith('.html') && response.setHeader('cache-control', 'no-cache'),
+    })
   return app
 }
 
@@ -125,13 +150,19 @@ function decode(body: Buffer): string | undefined {
 /** What fastify itself declines before a route sees it. */
 function declinedByServer(error: unknown): Refusal | undefined {
   if (hasZodFastifySchemaValidationErrors(error)) {
-    return new Refusal('request.malformed', { details: error.validation.map(({ instancePath, message }) => ({ path: instancePath.replace(/^\//, '').replaceAll('/', '.'), message })) })
+    return new Refusal('request.malformed', {
+      details: error.validation.map(({ instancePath, message }) => ({
+        path: instancePath.replace(/^\//, '').replaceAll('/', '.'),
+        message,
+      })),
+    })
   }
   if (error instanceof Refusal) return undefined
   const { code, statusCode } = error as { code?: string; statusCode?: number }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Refusal('body.too_large')
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Refusal('media.unsupported')
-  if (statusCode && statusCode >= 400 && statusCode < 500) return new Refusal('request.malformed', { details: [{ path: '', message: (error as Error).message }] })
+  if (statusCode && statusCode >= 400 && statusCode < 500)
+    return new Refusal('request.malformed', { details: [{ path: '', message: (error as Error).message }] })
   return undefined
 }
 

@@ -24,7 +24,13 @@ interface Needs {
 }
 
 /** `enter` runs in the synchronous stretch: whoever subscribes there misses nothing that is not in the answer. */
-export async function join({ db, bus, engine }: Needs, tenant: string, conversation: string, after: Cursor | undefined, enter: (joined: Joined) => void): Promise<void> {
+export async function join(
+  { db, bus, engine }: Needs,
+  tenant: string,
+  conversation: string,
+  after: Cursor | undefined,
+  enter: (joined: Joined) => void,
+): Promise<void> {
   const heard: Frame[] = []
   const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
   try {
@@ -55,9 +61,16 @@ function answer({ conversation, messages, events }: Page, heard: Frame[], live: 
   if (after && after.seq > seq) throw new Refusal('cursor.ahead')
 
   const state = { value: conversation.state as unknown, attention: conversation.attention }
-  for (const { name, payload } of newer) if (name === 'conversation.state') Object.assign(state, { value: payload.value, attention: payload.attention })
+  for (const { name, payload } of newer)
+    if (name === 'conversation.state') Object.assign(state, { value: payload.value, attention: payload.attention })
   const said = newer.flatMap(({ payload: { message } }) => (typeof message === 'object' ? [message] : []))
-  const joined: Joined = { conversation: conversation.id, seq, state, messages: [...messages, ...said].slice(-MESSAGES), ...(live && { live }) }
+  const joined: Joined = {
+    conversation: conversation.id,
+    seq,
+    state,
+    messages: [...messages, ...said].slice(-MESSAGES),
+    ...(live && { live }),
+  }
 
   if (after && events.length <= MISSED) {
     const stored = events.map(({ seq: at, name, payload }): Event => [name, { conversation: conversation.id, seq: at, ...payload }])

@@ -17,32 +17,45 @@ interface Needs {
 }
 
 export function inboundRoutes(app: App, { db, bus, desk, guard, answerTimeout }: Needs) {
-  app.post('/messages/inbound', { schema: { body: inbound, tags: ['channels'], summary: 'One message from any channel; the same id twice answers the first result' } }, async (request) => {
-    const principal = await guard(request)
-    const { tenant } = principal
-    const { id, tenant_id, conversation_id, channel, from, to, content } = request.body
-    if (tenant_id !== undefined && tenant_id !== tenant.id && tenant_id !== tenant.name) throw new Refusal('tenant.refused')
-    const conversation = threadId(tenant.id, channel, conversation_id)
-    const following = followMessage({ db, bus }, tenant.id, conversation, id)
-    try {
-      // Whoever sees all speaks for the person; anybody else owns the threads that they begin, or could not go on with them.
-      const owner = seesAll(principal) ? `${channel}:${from.external_id}` : principal.who
-      await desk.accept(principal, { conversation, id, text: content.text, channel, owner, ...(to && { bot: to.external_id }) })
-      const { message, turn, model } = await following.answer(answerTimeout)
-      return {
-        id: message.id,
-        tenant_id: tenant.id,
-        conversation_id,
-        channel,
-        direction: 'outbound',
-        from: to ?? { type: 'bot', external_id: 'nexus' },
-        to: from,
-        content: { type: 'text', text: message.text },
-        metadata: { in_reply_to: id, turn, agent: message.agent, model, session_id: conversation, ...(message.citations && { citations: message.citations }) },
-        timestamp: new Date(message.at).toISOString(),
+  app.post(
+    '/messages/inbound',
+    { schema: { body: inbound, tags: ['channels'], summary: 'One message from any channel; the same id twice answers the first result' } },
+    async (request) => {
+      const principal = await guard(request)
+      const { tenant, role } = principal
+      // It speaks in other people's names, which only a system of the tenant may do.
+      if (role === 'visitor') throw new Refusal('role.refused')
+      const { id, tenant_id, conversation_id, channel, from, to, content } = request.body
+      if (tenant_id !== undefined && tenant_id !== tenant.id && tenant_id !== tenant.name) throw new Refusal('tenant.refused')
+      const conversation = threadId(tenant.id, channel, conversation_id)
+      const following = followMessage({ db, bus }, tenant.id, conversation, id)
+      try {
+        // Whoever sees all speaks for the person; anybody else owns the threads that they begin, or could not go on with them.
+        const owner = seesAll(principal) ? `${channel}:${from.external_id}` : principal.who
+        await desk.accept(principal, { conversation, id, text: content.text, channel, owner, ...(to && { bot: to.external_id }) })
+        const { message, turn, model } = await following.answer(answerTimeout)
+        return {
+          id: message.id,
+          tenant_id: tenant.id,
+          conversation_id,
+          channel,
+          direction: 'outbound',
+          from: to ?? { type: 'bot', external_id: 'nexus' },
+          to: from,
+          content: { type: 'text', text: message.text },
+          metadata: {
+            in_reply_to: id,
+            turn,
+            agent: message.agent,
+            model,
+            session_id: conversation,
+            ...(message.citations && { citations: message.citations }),
+          },
+          timestamp: new Date(message.at).toISOString(),
+        }
+      } finally {
+        following.end()
       }
-    } finally {
-      following.end()
-    }
-  })
+    },
+  )
 }

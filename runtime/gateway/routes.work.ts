@@ -7,19 +7,37 @@ import type { App, Guarded } from './http.ts'
 import { metricsFilter, orderFilter } from './schema.ts'
 
 export function workRoutes(app: App, { db, guard, health }: { db: Database; guard: Guarded; health: Health }) {
-  app.get('/api/work-orders', { schema: { querystring: orderFilter, tags: ['work'], summary: 'The newest work orders first' } }, async (request) => {
-    const { tenant } = await guard(request)
-    const { status, owner, limit } = request.query
-    return { work_orders: await listOrders(db, tenant.id, { limit, ...(status && { status }), ...(owner && { owner }) }) }
-  })
+  app.get(
+    '/api/work-orders',
+    { schema: { querystring: orderFilter, tags: ['work'], summary: 'The newest work orders first' } },
+    async (request) => {
+      const { tenant } = await guard(request)
+      const { status, owner, limit } = request.query
+      return { work_orders: await listOrders(db, tenant.id, { limit, ...(status && { status }), ...(owner && { owner }) }) }
+    },
+  )
 
-  app.get('/api/metrics', { schema: { querystring: metricsFilter, tags: ['work'], summary: 'Tokens and dollars by agent' } }, async (request) => {
-    const { tenant } = await guard(request)
-    const { period } = request.query
-    const agents = await sumUsage(db, tenant.id, period)
-    const total = (key: 'calls' | 'tokens_in' | 'tokens_out' | 'cost_usd' | 'unpriced') => agents.reduce((sum, agent) => sum + agent[key], 0)
-    return { period, calls: total('calls'), tokens_in: total('tokens_in'), tokens_out: total('tokens_out'), total_tokens: total('tokens_in') + total('tokens_out'), cost_usd: total('cost_usd'), unpriced_calls: total('unpriced'), agents }
-  })
+  app.get(
+    '/api/metrics',
+    { schema: { querystring: metricsFilter, tags: ['work'], summary: 'Tokens and dollars by agent' } },
+    async (request) => {
+      const { tenant } = await guard(request)
+      const { period } = request.query
+      const agents = await sumUsage(db, tenant.id, period)
+      const total = (key: 'calls' | 'tokens_in' | 'tokens_out' | 'cost_usd' | 'unpriced') =>
+        agents.reduce((sum, agent) => sum + agent[key], 0)
+      return {
+        period,
+        calls: total('calls'),
+        tokens_in: total('tokens_in'),
+        tokens_out: total('tokens_out'),
+        total_tokens: total('tokens_in') + total('tokens_out'),
+        cost_usd: total('cost_usd'),
+        unpriced_calls: total('unpriced'),
+        agents,
+      }
+    },
+  )
 
   app.get('/api/health/detailed', { schema: { tags: ['health'], summary: 'Every part of this node' } }, async (request) => {
     const { tenant } = await guard(request)

@@ -3,7 +3,11 @@ import { z } from 'zod'
 import { periodNames } from '../../sql/usage.ts'
 
 /** Printable, not empty, short enough to be a key. */
-const id = z.string().min(1).max(200).regex(/^[^\p{Cc}]+$/u, 'must not hold control characters')
+const id = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters')
 export const uuid = z.uuid()
 
 const part = z.object({
@@ -29,10 +33,18 @@ export const clientEvents = {
 export type ClientEventName = keyof typeof clientEvents
 
 /** One address, two bodies: `message` speaks the short form, `messages` or `bot_id` the long one. */
-export const chatShort = z.object({ message: z.string(), session_id: uuid.optional(), stream: z.boolean().optional(), message_id: id.optional() })
+export const chatShort = z.object({
+  message: z.string(),
+  session_id: uuid.optional(),
+  stream: z.boolean().optional(),
+  message_id: id.optional(),
+})
 export const chatLong = z.object({
   bot_id: id.optional(),
-  messages: z.array(z.object({ role: z.enum(['user', 'assistant', 'system']), content: z.string() })).min(1).max(100),
+  messages: z
+    .array(z.object({ role: z.enum(['user', 'assistant', 'system']), content: z.string() }))
+    .min(1)
+    .max(100),
   session_id: uuid.optional(),
   stream: z.boolean().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
@@ -56,5 +68,9 @@ export const inbound = z.object({
   source_message_id: z.string().max(200).optional(),
 })
 
-export const orderFilter = z.object({ status: z.string().max(40).optional(), owner: z.string().max(40).optional(), limit: z.coerce.number().int().min(1).max(200).default(50) })
+export const orderFilter = z.object({
+  status: z.string().max(40).optional(),
+  owner: z.string().max(40).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+})
 export const metricsFilter = z.object({ period: z.enum(periodNames).default('today') })

@@ -82,9 +82,9 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
     socket.onAny((name: string, ...given: unknown[]) => {
       const answer = given.at(-1)
       const acknowledge = typeof answer === 'function' ? (answer as (told: object) => void) : () => {}
-      void dispatch(events, name, typeof given[0] === 'function' ? undefined : given[0], (told) => acknowledge({ ok: true, ...told })).catch(
-        (error: unknown) => acknowledge(refusedBy(error, log)),
-      )
+      void dispatch(events, name, typeof given[0] === 'function' ? undefined : given[0], (told) =>
+        acknowledge({ ok: true, ...told }),
+      ).catch((error: unknown) => acknowledge(refusedBy(error, log)))
     })
     socket.on('disconnecting', () => {
       for (const conversation of socket.data.readers.keys()) rooms.leave(socket, conversation)
@@ -140,7 +140,8 @@ async function dispatch(events: Handlers, name: string, payload: unknown, answer
   if (!Object.hasOwn(clientEvents, name)) throw new Refusal('event.unknown', { details: { event: name } })
   const known = name as ClientEventName
   const parsed = clientEvents[known].safeParse(payload)
-  if (!parsed.success) throw new Refusal('request.malformed', { details: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) })
+  if (!parsed.success)
+    throw new Refusal('request.malformed', { details: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) })
   await events[known](parsed.data as never, answer)
 }
 
@@ -148,7 +149,10 @@ function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
   const { desk } = needs
   const { principal, bots } = socket.data
   return {
-    'conversation.join': async ({ conversation = crypto.randomUUID(), bot, after }: { conversation?: string; bot?: string; after?: Cursor }, answer) => {
+    'conversation.join': async (
+      { conversation = crypto.randomUUID(), bot, after }: { conversation?: string; bot?: string; after?: Cursor },
+      answer,
+    ) => {
       if (socket.data.readers.size >= JOINED) throw new Refusal('mailbox.full', { details: { conversations: JOINED } })
       const known = await desk.open(principal, conversation)
       if (!known) rooms.reserve(principal, conversation)
@@ -167,7 +171,8 @@ function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
       const bot = bots.get(message.conversation)
       answer(await desk.accept(principal, { ...message, ...(bot && { bot }) }))
     },
-    'reply.stop': async ({ conversation }: { conversation: string }, answer) => answer({ stopped: await desk.stop(principal, conversation) }),
+    'reply.stop': async ({ conversation }: { conversation: string }, answer) =>
+      answer({ stopped: await desk.stop(principal, conversation) }),
     'reply.seen': ({ conversation, cursor }: { conversation: string; cursor: Cursor }, answer) => {
       socket.data.readers.get(conversation)?.seen(cursor.offset ?? 0)
       answer({})

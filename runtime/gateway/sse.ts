@@ -42,7 +42,8 @@ interface Feed {
 
 const HEARTBEAT = 15_000
 
-export const cursorText = ({ seq, turn, attempt, offset }: Cursor) => (turn === undefined ? `${seq}` : `${seq}.${turn}.${attempt ?? 0}.${offset ?? 0}`)
+export const cursorText = ({ seq, turn, attempt, offset }: Cursor) =>
+  turn === undefined ? `${seq}` : `${seq}.${turn}.${attempt ?? 0}.${offset ?? 0}`
 
 /** Throws `request.malformed` for what no stream of ours ever sent. */
 export function readCursor(text: string): Cursor {
@@ -111,7 +112,8 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
 
   await new Promise<void>((resolve) => {
     let turn = after?.turn
-    let at: Omit<Cursor, 'seq'> | undefined = after?.turn === undefined ? undefined : { turn: after.turn, attempt: after.attempt ?? 0, offset: after.offset ?? 0 }
+    let at: Omit<Cursor, 'seq'> | undefined =
+      after?.turn === undefined ? undefined : { turn: after.turn, attempt: after.attempt ?? 0, offset: after.offset ?? 0 }
     let paused = false
     let over = false
 
@@ -125,7 +127,9 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
     }
     const write = (line: Line | undefined, upTo = seq) => {
       if (!line || over) return
-      const more = raw.write(`id: ${cursorText({ seq: upTo, ...at })}\n${line.event ? `event: ${line.event}\n` : ''}data: ${JSON.stringify(line.data)}\n\n`)
+      const more = raw.write(
+        `id: ${cursorText({ seq: upTo, ...at })}\n${line.event ? `event: ${line.event}\n` : ''}data: ${JSON.stringify(line.data)}\n\n`,
+      )
       if (more || paused) return
       // Little is kept for a reader who does not read: at drain we go on from where it stands.
       paused = true
@@ -144,7 +148,9 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
       if (over || (payload.seq !== undefined && payload.seq <= seq)) return
       const before = seq
       seq = payload.seq ?? seq
-      const begins = message ? (name === 'turn.started' || name === 'turn.widened') && payload.messages?.includes(message) : name === 'turn.started'
+      const begins = message
+        ? (name === 'turn.started' || name === 'turn.widened') && payload.messages?.includes(message)
+        : name === 'turn.started'
       if (turn === undefined && begins) {
         turn = payload.turn
         at = { turn, attempt: 0, offset: 0 }
@@ -182,9 +188,12 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
 async function replay(needs: Needs, { tenant, conversation, message }: Stream, after: Cursor, entered: () => void): Promise<Feed[]> {
   const [at] = (await readPage(needs.db, tenant, conversation, { after: after.seq - 1, most: 1, messages: 0 }))?.events ?? []
   const told = (name: string, payload: Feed['payload']): Feed => ({ name, payload })
-  const asked = after.turn ?? (message ? ((await readTurnOf(needs.db, tenant, conversation, message))[0]?.payload.turn as string | undefined) : undefined)
+  const asked =
+    after.turn ??
+    (message ? ((await readTurnOf(needs.db, tenant, conversation, message))[0]?.payload.turn as string | undefined) : undefined)
   // Its last line told the end already: it is told once more.
-  if (at?.seq === after.seq && ends.has(at.name) && at.payload.turn === asked && asked !== undefined) return [told(at.name, { ...at.payload, seq: undefined } as Feed['payload'])]
+  if (at?.seq === after.seq && ends.has(at.name) && at.payload.turn === asked && asked !== undefined)
+    return [told(at.name, { ...at.payload, seq: undefined } as Feed['payload'])]
 
   let feeds: Feed[] = []
   await join(needs, tenant, conversation, after, ({ missed, messages, live }) => {
@@ -200,7 +209,14 @@ async function replay(needs: Needs, { tenant, conversation, message }: Stream, a
     const begun = [told('turn.started', { turn, messages: message ? [message] : [] })]
     const withdrawn = after.offset ? [told('reply.retracted', { turn, attempt: after.attempt ?? 0, reason: 'cursor.old' })] : []
     if (live?.turn === turn) feeds = [...begun, ...withdrawn, told('reply.delta', { ...live, offset: 0 })]
-    else if (whole) feeds = [...begun, ...withdrawn, told('reply.delta', { turn, attempt: 0, offset: 0, text: whole.text }), told('reply.finished', { turn, message: whole }), told('turn.finished', { turn })]
+    else if (whole)
+      feeds = [
+        ...begun,
+        ...withdrawn,
+        told('reply.delta', { turn, attempt: 0, offset: 0, text: whole.text }),
+        told('reply.finished', { turn, message: whole }),
+        told('turn.finished', { turn }),
+      ]
     else feeds = [...begun, told('turn.failed', { turn, code: 'answer.late', message: new Refusal('answer.late').message })]
   })
   return feeds

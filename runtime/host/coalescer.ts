@@ -17,7 +17,15 @@ export interface Coalescer {
   flush(): void
 }
 
-export function createCoalescer({ clock, wheel, send }: { clock: Clock; wheel: Wheel; send(offset: number, text: string): void }): Coalescer {
+export function createCoalescer({
+  clock,
+  wheel,
+  send,
+}: {
+  clock: Clock
+  wheel: Wheel
+  send(offset: number, text: string): void
+}): Coalescer {
   let pieces: string[] = []
   let units = 0
   let offset = 0

@@ -45,7 +45,11 @@ export function createCommitter(db: Database, { node, lanes = 2, most = 64 }: Op
 
   async function send(jobs: Job[]) {
     try {
-      const outcomes = await commitSteps(db, jobs.map(({ row }) => row), node)
+      const outcomes = await commitSteps(
+        db,
+        jobs.map(({ row }) => row),
+        node,
+      )
       for (const [at, job] of jobs.entries()) job.resolve(outcomes[at] ?? 'fenced')
     } catch (error) {
       if (!isConflict(error) && !isUnstorable(error)) for (const job of jobs) job.reject(error)

@@ -48,7 +48,17 @@ interface Parts {
   presence?: Presence
 }
 
-export function createEngine({ db, bus, log, node, slots, clock = systemClock, limits = defaultLimits, observe = () => {}, presence }: Parts): Engine {
+export function createEngine({
+  db,
+  bus,
+  log,
+  node,
+  slots,
+  clock = systemClock,
+  limits = defaultLimits,
+  observe = () => {},
+  presence,
+}: Parts): Engine {
   const wheel = createWheel(clock)
   const chunks = createChunkLog({
     clock,
@@ -110,7 +120,8 @@ export function createEngine({ db, bus, log, node, slots, clock = systemClock, l
     const ask: Ask = { tenant, actor, envelope }
     if (await tellInside(ask)) return
     // The answer itself broke the step. The machine hears that its work failed, which it knows how to bear.
-    if (await tellInside({ ...ask, envelope: { call: id, error: { kind: 'poisonous', message: 'the answer could not be taken in' } } })) return
+    if (await tellInside({ ...ask, envelope: { call: id, error: { kind: 'poisonous', message: 'the answer could not be taken in' } } }))
+      return
     // That broke it too. The turn ends, and says so, rather than wait for ever.
     await tellInside({ ...ask, envelope: { to: 'root', event: { type: 'turn.broken' } } })
   }

@@ -139,7 +139,18 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   function cellFor(tenant: string, actor: string): Cell {
     const key = `${tenant}/${actor}`
     const found = cells.get(key)
-    const cell = found ?? { tenant, actor, resident: undefined, published: undefined, suspect: false, doubt: false, unborn: false, unreadable: false, jobs: [], busy: false }
+    const cell = found ?? {
+      tenant,
+      actor,
+      resident: undefined,
+      published: undefined,
+      suspect: false,
+      doubt: false,
+      unborn: false,
+      unreadable: false,
+      jobs: [],
+      busy: false,
+    }
     if (found) cells.delete(key)
     // Before the new one stands among them: a cell that is let go while it is asked for would leave its actor with two mailboxes.
     else if (cells.size >= limits.residents) evict()
@@ -241,7 +252,8 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       } catch (error) {
         if (error instanceof Refusal) throw error
         if (error instanceof Unreadable) {
-          if (!cell.unreadable) log.error({ err: error, actor: cell.actor }, 'an actor cannot be read; it stands still until that is mended')
+          if (!cell.unreadable)
+            log.error({ err: error, actor: cell.actor }, 'an actor cannot be read; it stands still until that is mended')
           cell.unreadable = true
           throw new Refusal('step.failed')
         }

@@ -20,7 +20,8 @@ export function unreachable(stored: readonly { kind: string; version: number; ac
   return stored.flatMap(({ kind, version, actors }) => {
     const known = (kinds as Record<string, Kind>)[kind]
     if (!known) return [`${actors} actors are of the kind "${kind}", which this program does not know`]
-    if (version > known.version) return [`${actors} actors of "${kind}" have machine version ${version}; this program knows ${known.version}`]
+    if (version > known.version)
+      return [`${actors} actors of "${kind}" have machine version ${version}; this program knows ${known.version}`]
     for (let at = version; at < known.version; at++) {
       if (!known.migrations[at]) return [`${actors} actors of "${kind}" have machine version ${version}, and no migration leads from ${at}`]
     }

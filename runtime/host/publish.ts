@@ -38,7 +38,11 @@ export function createPublisher({ bus, speeches }: { bus: Bus; speeches: Speeche
     const live = speeches.live(tenant, actor)
     const said = live && live.turn === turn && live.attempt === attempt ? live.text : ''
     if (said.length >= message.text.length || !message.text.startsWith(said)) return
-    bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset: said.length, text: message.text.slice(said.length) } })
+    bus.publish({
+      room,
+      name: 'reply.delta',
+      payload: { conversation: actor, turn, attempt, offset: said.length, text: message.text.slice(said.length) },
+    })
   }
 
   return {

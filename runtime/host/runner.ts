@@ -84,9 +84,12 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
       if (running.has(keyOf(piece)) || abandoned) return
       const controller = new AbortController()
       running.set(keyOf(piece), controller)
-      void run(piece, controller).catch((error) => log.error({ err: error, actor: piece.actor, slot: piece.src }, 'the end of a piece of work could not be told'))
+      void run(piece, controller).catch((error) =>
+        log.error({ err: error, actor: piece.actor, slot: piece.src }, 'the end of a piece of work could not be told'),
+      )
     },
-    running: ({ tenant, actor }) => [...running.keys()].filter((key) => key.startsWith(`${tenant}/${actor}#`)).map((key) => key.slice(key.indexOf('#') + 1)),
+    running: ({ tenant, actor }) =>
+      [...running.keys()].filter((key) => key.startsWith(`${tenant}/${actor}#`)).map((key) => key.slice(key.indexOf('#') + 1)),
     isRunning: (piece) => running.has(keyOf(piece)),
     cancel(piece) {
       running.get(keyOf(piece))?.abort()

@@ -22,7 +22,19 @@ import {
   seed,
   timersIn,
 } from './tree.ts'
-import { type Ask, type Logic, type Moved, NAMELESS, type Spawn, begin, childLogic, isNamed, isPure, plainError, restore } from './xstate.ts'
+import {
+  type Ask,
+  type Logic,
+  type Moved,
+  NAMELESS,
+  type Spawn,
+  begin,
+  childLogic,
+  isNamed,
+  isPure,
+  plainError,
+  restore,
+} from './xstate.ts'
 
 /** The root failed, or a machine asks for what cannot be stored. Commit nothing: the old tree still stands. */
 export class StepFailed extends Error {
@@ -46,8 +58,18 @@ interface Options {
   isLive?: (type: string) => boolean
 }
 
-const doneEvent = (addr: Address, output: unknown, at: number): Event => ({ type: `xstate.done.actor.${idOf(addr)}`, output, actorId: idOf(addr), at })
-const errorEvent = (addr: Address, error: unknown, at: number): Event => ({ type: `xstate.error.actor.${idOf(addr)}`, error, actorId: idOf(addr), at })
+const doneEvent = (addr: Address, output: unknown, at: number): Event => ({
+  type: `xstate.done.actor.${idOf(addr)}`,
+  output,
+  actorId: idOf(addr),
+  at,
+})
+const errorEvent = (addr: Address, error: unknown, at: number): Event => ({
+  type: `xstate.error.actor.${idOf(addr)}`,
+  error,
+  actorId: idOf(addr),
+  at,
+})
 
 export function createStepper(logic: Logic, { limit = 1_000, isLive = () => false }: Options = {}): Stepper {
   return {
@@ -56,8 +78,7 @@ export function createStepper(logic: Logic, { limit = 1_000, isLive = () => fals
         run.boot(root, logic, input, {})
         if (envelope) run.receive(envelope)
       }),
-    step: (tree, envelope, now) =>
-      new Run(logic, tree, now, limit, isLive).carry((run) => run.receive(envelope)),
+    step: (tree, envelope, now) => new Run(logic, tree, now, limit, isLive).carry((run) => run.receive(envelope)),
   }
 }
 

@@ -102,7 +102,9 @@ export function restore(tree: Tree, addr: Address, logic: Logic): (event: Event)
 function moved(addr: Address, logic: Logic, snapshot: unknown, actions: Action[]): Moved {
   const next = snapshot as { children?: Record<string, unknown> }
   // Turns history nodes into ids; children are records of their own.
-  const { children: _, ...record } = logic.getPersistedSnapshot({ ...next, children: {} } as never) as unknown as MachineRecord & { children: unknown }
+  const { children: _, ...record } = logic.getPersistedSnapshot({ ...next, children: {} } as never) as unknown as MachineRecord & {
+    children: unknown
+  }
   if (record.error !== undefined) record.error = plainError(record.error)
   return { record, asks: asks(addr, next.children ?? {}, actions) }
 }
@@ -125,7 +127,8 @@ function asks(addr: Address, children: Record<string, unknown>, actions: Action[
     const event = params?.event as Event
     if (type === 'xstate.spawnChild') list.push({ kind: 'spawn', child: spawnOf(params?.actorRef as Child) })
     else if (type === 'xstate.stopChild') params && list.push({ kind: 'stop', id: params.id as string })
-    else if (type === 'xstate.raise') later && list.push({ kind: 'later', to: undefined, id: params.id, delay: params.delay as number, event })
+    else if (type === 'xstate.raise')
+      later && list.push({ kind: 'later', to: undefined, id: params.id, delay: params.delay as number, event })
     else if (type === 'xstate.cancel') list.push({ kind: 'cancel', id: params?.sendId as string })
     else if (type === 'xstate.sendTo') {
       const to = params?.to?.addr ?? `${addr}/${params?.to?.id}`
@@ -168,7 +171,11 @@ const quiet = () => undefined
 
 /** The constructor of xstate's throw-away actors asks for the names with an underscore. */
 const systemOf = (tree: Tree) => ({
-  get: (systemId: string) => referTo(tree, Object.keys(tree.actors).find((addr) => tree.actors[addr]?.systemId === systemId)),
+  get: (systemId: string) =>
+    referTo(
+      tree,
+      Object.keys(tree.actors).find((addr) => tree.actors[addr]?.systemId === systemId),
+    ),
   _bookId: () => NAMELESS,
   _register: quiet,
   _unregister: quiet,

@@ -23,7 +23,9 @@ function plainLog(level: string): Log {
   const write = (name: (typeof levels)[number], what: object, sentence: string) => {
     if (levels.indexOf(name) < least) return
     const rest = Object.entries(what).filter(([, value]) => value !== undefined)
-    const shown = rest.map(([key, value]) => `${key}=${value instanceof Error ? value.stack : typeof value === 'object' ? JSON.stringify(value) : value}`)
+    const shown = rest.map(
+      ([key, value]) => `${key}=${value instanceof Error ? value.stack : typeof value === 'object' ? JSON.stringify(value) : value}`,
+    )
     const mark = { debug: '·', info: ' ', warn: '!', error: '✗' }[name]
     process.stderr.write(`${new Date().toTimeString().slice(0, 8)} ${mark} ${sentence}${shown.length ? `  ${shown.join(' ')}` : ''}\n`)
   }

@@ -20,12 +20,44 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 20 })
   const registers = [registry]
   const requests = new Counter({ name: 'http_requests_total', help: 'HTTP requests', labelNames: ['route', 'method', 'status'], registers })
-  const durations = new Histogram({ name: 'http_request_duration_seconds', help: 'HTTP requests', labelNames: ['route', 'method'], buckets, registers })
-  const calls = new Counter({ name: 'llm_calls_total', help: 'Model calls', labelNames: ['agent', 'provider', 'model', 'outcome'], registers })
-  const tokens = new Counter({ name: 'llm_tokens_total', help: 'Tokens as billed', labelNames: ['provider', 'model', 'direction'], registers })
-  const cost = new Counter({ name: 'llm_cost_total', help: 'US dollars, where a price is known', labelNames: ['provider', 'model'], registers })
-  const unpriced = new Counter({ name: 'llm_unpriced_calls_total', help: 'Model calls whose price is not known', labelNames: ['provider', 'model'], registers })
-  const latency = new Histogram({ name: 'inference_latency_seconds', help: 'Whole model calls', labelNames: ['provider', 'model'], buckets, registers })
+  const durations = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'HTTP requests',
+    labelNames: ['route', 'method'],
+    buckets,
+    registers,
+  })
+  const calls = new Counter({
+    name: 'llm_calls_total',
+    help: 'Model calls',
+    labelNames: ['agent', 'provider', 'model', 'outcome'],
+    registers,
+  })
+  const tokens = new Counter({
+    name: 'llm_tokens_total',
+    help: 'Tokens as billed',
+    labelNames: ['provider', 'model', 'direction'],
+    registers,
+  })
+  const cost = new Counter({
+    name: 'llm_cost_total',
+    help: 'US dollars, where a price is known',
+    labelNames: ['provider', 'model'],
+    registers,
+  })
+  const unpriced = new Counter({
+    name: 'llm_unpriced_calls_total',
+    help: 'Model calls whose price is not known',
+    labelNames: ['provider', 'model'],
+    registers,
+  })
+  const latency = new Histogram({
+    name: 'inference_latency_seconds',
+    help: 'Whole model calls',
+    labelNames: ['provider', 'model'],
+    buckets,
+    registers,
+  })
   const refusals = new Counter({ name: 'nexus_refusals_total', help: 'Requests declined, by code', labelNames: ['code'], registers })
   const events = new Counter({ name: 'nexus_events_total', help: 'Durable events told to watchers', labelNames: ['name'], registers })
 

@@ -14,8 +14,14 @@ test('a piece has the headings above it and never crosses one', () => {
 
 test('a comment in a code block is no heading, and the block stays whole', () => {
   const block = '```sh\n# install\n\nnpm ci\n\n## really\n```'
-  assert.equal(chunksOf('T', `Run:\n\n${block}\n\n# Next\n\nDone.`).map(({ content }) => content), [`Run:\n\n${block}`, 'Done.'])
-  assert.equal(chunksOf('T', '~~~\n# a\n```\n# b\n~~~\n# C\n\nd').map(({ title }) => title), ['T', 'T › C'])
+  assert.equal(
+    chunksOf('T', `Run:\n\n${block}\n\n# Next\n\nDone.`).map(({ content }) => content),
+    [`Run:\n\n${block}`, 'Done.'],
+  )
+  assert.equal(
+    chunksOf('T', '~~~\n# a\n```\n# b\n~~~\n# C\n\nd').map(({ title }) => title),
+    ['T', 'T › C'],
+  )
 })
 
 test('paragraphs stand together until a piece is full', () => {
@@ -25,11 +31,23 @@ test('paragraphs stand together until a piece is full', () => {
 })
 
 test('what is too long alone comes apart, and nothing of it is lost', () => {
-  const texts = ['One sentence of some words. '.repeat(300), '一个句子有很多汉字。'.repeat(300), 'x'.repeat(5_000), `\`\`\`\n${'a line of code\n'.repeat(300)}\`\`\``, '😀'.repeat(3_000)]
+  const texts = [
+    'One sentence of some words. '.repeat(300),
+    '一个句子有很多汉字。'.repeat(300),
+    'x'.repeat(5_000),
+    `\`\`\`\n${'a line of code\n'.repeat(300)}\`\`\``,
+    '😀'.repeat(3_000),
+  ]
   for (const text of texts) {
     const chunks = chunksOf('T', text)
     assert.ok(chunks.length > 1)
-    assert.is(chunks.map(({ content }) => content).join('').replace(/\s/g, ''), text.replace(/\s/g, ''))
+    assert.is(
+      chunks
+        .map(({ content }) => content)
+        .join('')
+        .replace(/\s/g, ''),
+      text.replace(/\s/g, ''),
+    )
     for (const { content } of chunks) assert.ok(content.length <= 1_250 && content.isWellFormed(), `${content.length}`)
   }
 })

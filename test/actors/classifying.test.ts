@@ -11,7 +11,12 @@ import { type Intent, intents } from '../../machines/slot.ts'
 import { within } from '../support/within.ts'
 import { dialog, fakeModels, handClock, says, work } from './samples.ts'
 
-const labelled = JSON.parse(await readFile(new URL('../fixtures/classification.json', import.meta.url), 'utf8')) as { text: string; difficulty: Difficulty; intent: Intent; set: 'tuned' | 'held out' | 'blind' }[]
+const labelled = JSON.parse(await readFile(new URL('../fixtures/classification.json', import.meta.url), 'utf8')) as {
+  text: string
+  difficulty: Difficulty
+  intent: Intent
+  set: 'tuned' | 'held out' | 'blind'
+}[]
 
 const sorts = (text: string, needs: Partial<ClassifyNeeds> = {}, past: Message[] = []) =>
   within(3_000, classifying({ models: fakeModels([]), history: async () => past, ...needs })({ turn: 't1', messages: ['m'], text }, work()))
@@ -21,12 +26,16 @@ const sorts = (text: string, needs: Partial<ClassifyNeeds> = {}, past: Message[]
  * honest figure: 0.700 at first sight, 0.775 since the lengths were moved once. Don't choose words by it.
  */
 test('the rules sort at least 85 of 100 labelled messages by difficulty', () => {
-  const rate = (rows: typeof labelled, by: 'difficulty' | 'intent') => rows.filter((row) => classifyByRules(row.text)[by] === row[by]).length / rows.length
-  const figures = new Map((['tuned', 'held out', 'blind'] as const).map((set) => {
-    const rows = labelled.filter((row) => row.set === set)
-    return [set, { messages: rows.length, difficulty: rate(rows, 'difficulty'), intent: rate(rows, 'intent') }]
-  }))
-  for (const [set, { messages, difficulty, intent }] of figures) console.log(`rules, ${set}: ${messages} messages, difficulty ${difficulty.toFixed(3)}, intent ${intent.toFixed(3)}`)
+  const rate = (rows: typeof labelled, by: 'difficulty' | 'intent') =>
+    rows.filter((row) => classifyByRules(row.text)[by] === row[by]).length / rows.length
+  const figures = new Map(
+    (['tuned', 'held out', 'blind'] as const).map((set) => {
+      const rows = labelled.filter((row) => row.set === set)
+      return [set, { messages: rows.length, difficulty: rate(rows, 'difficulty'), intent: rate(rows, 'intent') }]
+    }),
+  )
+  for (const [set, { messages, difficulty, intent }] of figures)
+    console.log(`rules, ${set}: ${messages} messages, difficulty ${difficulty.toFixed(3)}, intent ${intent.toFixed(3)}`)
   assert.ok(labelled.length >= 80)
   assert.ok(rate(labelled, 'difficulty') >= 0.85)
   assert.ok((figures.get('held out')?.difficulty ?? 0) >= 0.85)
@@ -37,8 +46,14 @@ test('the rules sort at least 85 of 100 labelled messages by difficulty', () => 
 test('the labelled messages cover every difficulty and intent in both languages', () => {
   for (const language of [/\p{Script=Han}/u, /^\P{Script=Han}*$/u]) {
     const rows = labelled.filter(({ text }) => language.test(text))
-    assert.equal(difficulties.filter((one) => !rows.some((row) => row.difficulty === one)), [])
-    assert.equal(intents.filter((one) => !rows.some((row) => row.intent === one)), [])
+    assert.equal(
+      difficulties.filter((one) => !rows.some((row) => row.difficulty === one)),
+      [],
+    )
+    assert.equal(
+      intents.filter((one) => !rows.some((row) => row.intent === one)),
+      [],
+    )
   }
 })
 
@@ -47,18 +62,77 @@ test('the same message always gets the same verdict', () => {
 })
 
 test('greetings, thanks and a yes are small talk and never unclear', () => {
-  for (const text of ['Hi!', 'hello there', 'Thanks a lot!', 'ok thanks', 'Good morning', '👍', '😀😀', 'yes', 'great, thank you so much', 'Thank you for your help!', 'how are you?', '你好', '谢谢！', '好的，谢谢', '早上好', '再见', '明白了', '嗯', '太好了']) {
+  for (const text of [
+    'Hi!',
+    'hello there',
+    'Thanks a lot!',
+    'ok thanks',
+    'Good morning',
+    '👍',
+    '😀😀',
+    'yes',
+    'great, thank you so much',
+    'Thank you for your help!',
+    'how are you?',
+    '你好',
+    '谢谢！',
+    '好的，谢谢',
+    '早上好',
+    '再见',
+    '明白了',
+    '嗯',
+    '太好了',
+  ]) {
     assert.ok(isSmallTalk(text), text)
     assert.is(classifyByRules(text).difficulty, 'trivial', text)
   }
 })
 
 test('only a message without anything to work on is unclear', () => {
-  for (const text of ['', '...', '??', 'HELP!!', 'help me please', 'Fix it.', 'it does not work', 'It doesn’t work', 'something is broken', 'why is it not working?', 'can you fix this', 'I need help', '救命', '不行', '怎么办', '这个不行', '请帮我看一下', '为什么用不了？', '帮我改一下', '有个问题想问一下']) {
+  for (const text of [
+    '',
+    '...',
+    '??',
+    'HELP!!',
+    'help me please',
+    'Fix it.',
+    'it does not work',
+    'It doesn’t work',
+    'something is broken',
+    'why is it not working?',
+    'can you fix this',
+    'I need help',
+    '救命',
+    '不行',
+    '怎么办',
+    '这个不行',
+    '请帮我看一下',
+    '为什么用不了？',
+    '帮我改一下',
+    '有个问题想问一下',
+  ]) {
     assert.ok(isEmptyOfContent(text), text)
     assert.is(classifyByRules(text).difficulty, 'unclear', text)
   }
-  for (const text of ['fix login', 'help me with docker', 'the printer does not work', 'error 404', 'why is the sky blue', 'make it blue', '帮我订机票', '登录不了', '打印机坏了', '为什么天是蓝的', '改成红色', 'what can you do?', 'who are you', '你是谁', '你能做什么？', '42', 'Berlin']) {
+  for (const text of [
+    'fix login',
+    'help me with docker',
+    'the printer does not work',
+    'error 404',
+    'why is the sky blue',
+    'make it blue',
+    '帮我订机票',
+    '登录不了',
+    '打印机坏了',
+    '为什么天是蓝的',
+    '改成红色',
+    'what can you do?',
+    'who are you',
+    '你是谁',
+    '你能做什么？',
+    '42',
+    'Berlin',
+  ]) {
     assert.not(isEmptyOfContent(text), text)
     assert.is.not(classifyByRules(text).difficulty, 'unclear', text)
   }
@@ -87,7 +161,13 @@ test('every intent brings its own words for QA', () => {
 })
 
 test('files are the paths in the text, at most ten, and nothing that only looks like one', () => {
-  assert.equal(filesIn('Compare src/a.ts, ./lib/b.test.py and ../c/d.yaml (see README.md); also Dockerfile.'), ['src/a.ts', './lib/b.test.py', '../c/d.yaml', 'README.md', 'Dockerfile'])
+  assert.equal(filesIn('Compare src/a.ts, ./lib/b.test.py and ../c/d.yaml (see README.md); also Dockerfile.'), [
+    'src/a.ts',
+    './lib/b.test.py',
+    '../c/d.yaml',
+    'README.md',
+    'Dockerfile',
+  ])
   assert.equal(filesIn('请看 src/用户.ts 和 config/app.json，还有 main.go。'), ['config/app.json', 'main.go'])
   assert.equal(filesIn('C:\\work\\app.cs fails'), ['C:\\work\\app.cs'])
   assert.equal(filesIn('Node.js and Vue.js, e.g. v1.2, https://example.org/x/y.html, and/or, 3.5, a.b'), [])
@@ -97,7 +177,17 @@ test('files are the paths in the text, at most ten, and nothing that only looks 
 
 test('a very long message is sorted within a moment', () => {
   const began = performance.now()
-  for (const text of ['a/'.repeat(50_000), 'x'.repeat(100_000), '- '.repeat(50_000), '\n'.repeat(100_000), '请'.repeat(100_000), 'a.b_c-'.repeat(20_000), 'write '.repeat(20_000), '1 '.repeat(50_000)]) classifyByRules(text)
+  for (const text of [
+    'a/'.repeat(50_000),
+    'x'.repeat(100_000),
+    '- '.repeat(50_000),
+    '\n'.repeat(100_000),
+    '请'.repeat(100_000),
+    'a.b_c-'.repeat(20_000),
+    'write '.repeat(20_000),
+    '1 '.repeat(50_000),
+  ])
+    classifyByRules(text)
   assert.ok(performance.now() - began < 3_000, `${performance.now() - began} ms`)
 })
 
@@ -108,12 +198,26 @@ test('without a model the rules decide, and nothing is spent', async () => {
   assert.is(found.brief, undefined)
 })
 
-const verdict = { intent: 'ops', difficulty: 'complex', relevant_files: ['deploy.yaml', 'invented.ts'], qa_requirements: 'Names each step.', clarification_question: null }
+const verdict = {
+  intent: 'ops',
+  difficulty: 'complex',
+  relevant_files: ['deploy.yaml', 'invented.ts'],
+  qa_requirements: 'Names each step.',
+  clarification_question: null,
+}
 
 test("Admin's model decides where there is one, and a file that nobody named is left out", async () => {
   const models = fakeModels([says(`Sure!\n\`\`\`json\n${JSON.stringify(verdict)}\n\`\`\``)], { admin: true })
   const found = await sorts('Please look at deploy.yaml', { models })
-  assert.equal(found, { intent: 'ops', difficulty: 'complex', relevantFiles: ['deploy.yaml'], qaRequirements: 'Names each step.', by: 'tester', usage: { in: 10, out: 5 }, cost: 0.001 })
+  assert.equal(found, {
+    intent: 'ops',
+    difficulty: 'complex',
+    relevantFiles: ['deploy.yaml'],
+    qaRequirements: 'Names each step.',
+    by: 'tester',
+    usage: { in: 10, out: 5 },
+    cost: 0.001,
+  })
   assert.is(models.asked[0]?.tier, 'admin')
   assert.is(models.asked[0]?.json?.schema.additionalProperties, false)
 })
@@ -125,7 +229,13 @@ test('small talk is sorted without asking anybody', async () => {
 })
 
 test('a model that breaks the form is overruled by the rules, and its price is kept', async () => {
-  const broken = ['no json at all', '{"intent": "ops"', '{"intent":"cooking","difficulty":"normal"}', JSON.stringify({ ...verdict, difficulty: 'unclear' }), '']
+  const broken = [
+    'no json at all',
+    '{"intent": "ops"',
+    '{"intent":"cooking","difficulty":"normal"}',
+    JSON.stringify({ ...verdict, difficulty: 'unclear' }),
+    '',
+  ]
   for (const said of broken) {
     const found = await sorts('Please look at deploy.yaml', { models: fakeModels([says(said)], { admin: true }) })
     assert.is(found.by, 'rules', said)
@@ -134,9 +244,22 @@ test('a model that breaks the form is overruled by the rules, and its price is k
 })
 
 test('a model that fails or throws is overruled by the rules', async () => {
-  const failing = fakeModels([[{ t: 'usage', usage: { in: 0, out: 0 }, cost: 0 }, { t: 'fail', kind: 'network', message: 'gone', partial: false }]], { admin: true })
+  const failing = fakeModels(
+    [
+      [
+        { t: 'usage', usage: { in: 0, out: 0 }, cost: 0 },
+        { t: 'fail', kind: 'network', message: 'gone', partial: false },
+      ],
+    ],
+    { admin: true },
+  )
   assert.is((await sorts('Please look at deploy.yaml', { models: failing })).by, 'rules')
-  const throwing = { ...failing, stream: () => { throw new Error('no provider') } }
+  const throwing = {
+    ...failing,
+    stream: () => {
+      throw new Error('no provider')
+    },
+  }
   assert.is((await sorts('Please look at deploy.yaml', { models: throwing })).by, 'rules')
 })
 
@@ -149,7 +272,9 @@ test('a model that stays silent for eight seconds is overruled by the rules', as
 })
 
 test('a model may ask back in its own words', async () => {
-  const models = fakeModels([says(JSON.stringify({ ...verdict, difficulty: 'unclear', clarification_question: 'Which server?' }))], { admin: true })
+  const models = fakeModels([says(JSON.stringify({ ...verdict, difficulty: 'unclear', clarification_question: 'Which server?' }))], {
+    admin: true,
+  })
   const found = await sorts('restart the server', { models })
   assert.is(found.difficulty, 'unclear')
   assert.is(found.question, 'Which server?')
@@ -162,17 +287,25 @@ test('a request cannot speak out of its tags to Admin', async () => {
   assert.is(told?.role === 'user' && told.text.split('</request>').length, 2)
 })
 
-const decides = (difficulty: string, probabilities: Record<string, number> = { [difficulty]: 1 }): Decide => async () => ({
-  answers: { difficulty: { type: 'choice', choice: difficulty, confidence: 0.9, probabilities }, intent: { type: 'choice', choice: 'debug', confidence: 0.9, probabilities: { debug: 0.9 } } },
-  model: 'gpt-6-luna',
-  usage: { in: 100, out: 0 },
-  cost: 0.00001,
-})
+const decides =
+  (difficulty: string, probabilities: Record<string, number> = { [difficulty]: 1 }): Decide =>
+  async () => ({
+    answers: {
+      difficulty: { type: 'choice', choice: difficulty, confidence: 0.9, probabilities },
+      intent: { type: 'choice', choice: 'debug', confidence: 0.9, probabilities: { debug: 0.9 } },
+    },
+    model: 'gpt-6-luna',
+    usage: { in: 100, out: 0 },
+    cost: 0.00001,
+  })
 
 test('Decisions decides where it is switched on', async () => {
   const models = fakeModels([], { admin: true, decide: decides('complex') })
   const found = await sorts('Please look at deploy.yaml', { models })
-  assert.equal([found.difficulty, found.intent, found.by, found.relevantFiles, found.cost], ['complex', 'debug', 'gpt-6-luna', ['deploy.yaml'], 0.00001])
+  assert.equal(
+    [found.difficulty, found.intent, found.by, found.relevantFiles, found.cost],
+    ['complex', 'debug', 'gpt-6-luna', ['deploy.yaml'], 0.00001],
+  )
   assert.is(found.qaRequirements, qaRequirements.debug)
   assert.is(models.asked.length, 0)
 })
@@ -187,10 +320,20 @@ test('Decisions cannot leave a person without a question', async () => {
 })
 
 test('where Decisions fails, the model is asked, and at last the rules', async () => {
-  const failing: Decide = async () => { throw new Error('beta') }
-  assert.is((await sorts('look at deploy.yaml', { models: fakeModels([says(JSON.stringify(verdict))], { admin: true, decide: failing }) })).by, 'tester')
+  const failing: Decide = async () => {
+    throw new Error('beta')
+  }
+  assert.is(
+    (await sorts('look at deploy.yaml', { models: fakeModels([says(JSON.stringify(verdict))], { admin: true, decide: failing }) })).by,
+    'tester',
+  )
   assert.is((await sorts('look at deploy.yaml', { models: fakeModels([], { decide: failing }) })).by, 'rules')
-  const refusing: Decide = async () => ({ answers: { difficulty: { type: 'refusal' }, intent: { type: 'refusal' } }, model: 'gpt-6-luna', usage: { in: 1, out: 0 }, cost: 0 })
+  const refusing: Decide = async () => ({
+    answers: { difficulty: { type: 'refusal' }, intent: { type: 'refusal' } },
+    model: 'gpt-6-luna',
+    usage: { in: 1, out: 0 },
+    cost: 0,
+  })
   assert.is((await sorts('look at deploy.yaml', { models: fakeModels([], { decide: refusing }) })).by, 'rules')
 })
 

@@ -49,7 +49,13 @@ test('a Chinese brief keeps the same', () => {
 })
 
 test('a brief never has more than 900 tokens', () => {
-  const histories = [english, chinese, dialog(...Array.from({ length: 40 }, () => `You must ${'x y '.repeat(2_000)} file.ts`)), dialog(...Array.from({ length: 40 }, (_, at) => `short ${at}`)), dialog('汉'.repeat(50_000), 'x'.repeat(50_000), 'a/'.repeat(50_000), 'b')]
+  const histories = [
+    english,
+    chinese,
+    dialog(...Array.from({ length: 40 }, () => `You must ${'x y '.repeat(2_000)} file.ts`)),
+    dialog(...Array.from({ length: 40 }, (_, at) => `short ${at}`)),
+    dialog('汉'.repeat(50_000), 'x'.repeat(50_000), 'a/'.repeat(50_000), 'b'),
+  ]
   for (const history of histories) {
     const brief = extractOf(history, count)
     assert.ok(count(brief) <= 900, `${count(brief)}`)
@@ -62,7 +68,8 @@ test('nothing stands in a brief that nobody said', () => {
     const said = history.map(({ text }) => text.replace(/\s+/g, ' ')).join(' ')
     const labels = /^(?:Goal: |Constraints:|Expected output:|Files: |Before:|- |User: |Assistant: |Operator: )/
     for (const line of extractOf(history, count).split('\n')) {
-      for (const piece of line.replace(labels, '').split(/ … \[truncated\] … |, (?=\S+\.\w+)/)) assert.ok(said.includes(piece.trim()), piece)
+      for (const piece of line.replace(labels, '').split(/ … \[truncated\] … |, (?=\S+\.\w+)/))
+        assert.ok(said.includes(piece.trim()), piece)
     }
   }
 })
@@ -96,7 +103,13 @@ test("Admin's model writes the brief where there is one", async () => {
 
 test('a brief that names a file, link or number that nobody named is not believed', async () => {
   const extract = extractOf(toldOf(english), count)
-  for (const invented of ['See src/invented.ts', 'See https://example.org/plan', 'The budget is 25,000 dollars', '', 'word '.repeat(2_000)]) {
+  for (const invented of [
+    'See src/invented.ts',
+    'See https://example.org/plan',
+    'The budget is 25,000 dollars',
+    '',
+    'word '.repeat(2_000),
+  ]) {
     const told = await compress({ models: fakeModels([says(invented)], { admin: true }) }, english, circumstances)
     assert.is(told?.brief, extract, invented)
   }
@@ -117,7 +130,11 @@ test('a history of greetings has no goal and still a brief', () => {
 })
 
 test('an operator is named as one', () => {
-  const past = [message({ text: 'I want my money back, order 4711' }), message({ role: 'operator', text: 'I am Ann and will look into it.' }), ...dialog(...Array.from({ length: 22 }, (_, at) => `line ${at}`))]
+  const past = [
+    message({ text: 'I want my money back, order 4711' }),
+    message({ role: 'operator', text: 'I am Ann and will look into it.' }),
+    ...dialog(...Array.from({ length: 22 }, (_, at) => `line ${at}`)),
+  ]
   assert.match(extractOf(past, count), /Operator: I am Ann/)
 })
 

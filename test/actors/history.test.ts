@@ -26,7 +26,10 @@ test('the window holds the newest twenty messages of ten turns', () => {
 })
 
 test('ten turns are the most, also when a turn has one message', () => {
-  const past = Array.from({ length: 15 }, (_, at) => [message({ text: `q${at}` }), ...(at % 5 ? [message({ role: 'assistant', text: `a${at}` })] : [])]).flat()
+  const past = Array.from({ length: 15 }, (_, at) => [
+    message({ text: `q${at}` }),
+    ...(at % 5 ? [message({ role: 'assistant', text: `a${at}` })] : []),
+  ]).flat()
   const turns = windowOf(past, count, { ...defaultHistory, messages: 100, turns: 3 })
   assert.is(turns[0]?.role, 'user')
   assert.equal(texts(turns), ['q12', 'a12', 'q13', 'a13', 'q14', 'a14'])
@@ -74,10 +77,19 @@ test('the last exchange begins where a person began to speak', () => {
 })
 
 test('neighbours of one role are joined, and an operator speaks for the house', () => {
-  assert.equal(asModelMessages([{ role: 'user', text: 'a' }, { role: 'user', text: 'b' }, { role: 'operator', text: 'c' }, { role: 'assistant', text: 'd' }, { role: 'system', text: 'e' }]), [
-    { role: 'user', text: 'a\nb' },
-    { role: 'assistant', text: 'c\nd' },
-  ])
+  assert.equal(
+    asModelMessages([
+      { role: 'user', text: 'a' },
+      { role: 'user', text: 'b' },
+      { role: 'operator', text: 'c' },
+      { role: 'assistant', text: 'd' },
+      { role: 'system', text: 'e' },
+    ]),
+    [
+      { role: 'user', text: 'a\nb' },
+      { role: 'assistant', text: 'c\nd' },
+    ],
+  )
 })
 
 test('a shortened text keeps its head and its tail and fits', () => {

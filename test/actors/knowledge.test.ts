@@ -13,13 +13,21 @@ let now = 0
 const knowledge = createKnowledge(store.db, () => now)
 test.after(() => store.close())
 
-const guide = { kb: 'docs', externalId: 'guide.md', title: 'Guide', content: '# Guide\n\n## Refunds\n\nRefunds are paid within fourteen days.\n\n## Delivery\n\nParcels to Norway take five days.' }
+const guide = {
+  kb: 'docs',
+  externalId: 'guide.md',
+  title: 'Guide',
+  content: '# Guide\n\n## Refunds\n\nRefunds are paid within fourteen days.\n\n## Delivery\n\nParcels to Norway take five days.',
+}
 
 test('a document can be asked as soon as it is in', async () => {
   assert.equal(await knowledge.search(acme, 'When are refunds paid?'), [])
   assert.is(await knowledge.add(acme, guide), true)
   const [best] = await knowledge.search(acme, 'When are refunds paid?')
-  assert.equal([best?.title, best?.text, best?.quote], ['Guide › Refunds', 'Refunds are paid within fourteen days.', 'Refunds are paid within fourteen days.'])
+  assert.equal(
+    [best?.title, best?.text, best?.quote],
+    ['Guide › Refunds', 'Refunds are paid within fourteen days.', 'Refunds are paid within fourteen days.'],
+  )
   assert.ok(best?.id && (best.score ?? 0) > 0.5)
 })
 
@@ -38,12 +46,20 @@ test('a question that shares no word finds nothing', async () => {
 test('a document takes the place of its former self', async () => {
   await knowledge.add(acme, { ...guide, content: '# Guide\n\n## Refunds\n\nRefunds are paid within thirty days.' })
   const found = await knowledge.search(acme, 'refunds paid')
-  assert.equal(found.map(({ text }) => text), ['Refunds are paid within thirty days.'])
+  assert.equal(
+    found.map(({ text }) => text),
+    ['Refunds are paid within thirty days.'],
+  )
 })
 
 test('what another node took in is found two seconds later', async () => {
   await knowledge.search(acme, 'warranty')
-  await createKnowledge(store.db, () => now).add(acme, { kb: 'docs', externalId: 'warranty.md', title: 'Warranty', content: 'The warranty covers two years.' })
+  await createKnowledge(store.db, () => now).add(acme, {
+    kb: 'docs',
+    externalId: 'warranty.md',
+    title: 'Warranty',
+    content: 'The warranty covers two years.',
+  })
   now += 2_000
   assert.is((await knowledge.search(acme, 'warranty'))[0]?.text, 'The warranty covers two years.')
 })

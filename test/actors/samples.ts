@@ -9,12 +9,26 @@ import type { Message } from '../../machines/message.ts'
 export { count }
 
 let last = 0
-export const message = (wish: Partial<Message> = {}): Message => ({ id: `m${++last}`, seq: last, role: 'user', text: 'hello', at: last, ...wish })
+export const message = (wish: Partial<Message> = {}): Message => ({
+  id: `m${++last}`,
+  seq: last,
+  role: 'user',
+  text: 'hello',
+  at: last,
+  ...wish,
+})
 
 /** `dialog('q', 'a', 'q', …)`: a person and an assistant in turn. */
 export const dialog = (...texts: string[]): Message[] => texts.map((text, at) => message({ role: at % 2 ? 'assistant' : 'user', text }))
 
-export const work = (wish: Partial<Work> = {}): Work => ({ tenant: 'acme', actor: 'c1', id: 'w1', attempt: 1, signal: new AbortController().signal, ...wish })
+export const work = (wish: Partial<Work> = {}): Work => ({
+  tenant: 'acme',
+  actor: 'c1',
+  id: 'w1',
+  attempt: 1,
+  signal: new AbortController().signal,
+  ...wish,
+})
 
 export type Script = RoutedEvent[] | 'silence'
 
@@ -27,7 +41,10 @@ export const says = (text: string, wish: { reason?: 'stop' | 'length'; usage?: {
 ]
 
 /** Scripts are used up in order, the last one for all that follow; `silence` ends only when aborted. */
-export function fakeModels(scripts: Script[], wish: { admin?: boolean; decide?: Decide } = {}): Pick<Models, 'stream' | 'has' | 'count' | 'decide'> & { asked: Ask[] } {
+export function fakeModels(
+  scripts: Script[],
+  wish: { admin?: boolean; decide?: Decide } = {},
+): Pick<Models, 'stream' | 'has' | 'count' | 'decide'> & { asked: Ask[] } {
   const asked: Ask[] = []
   return {
     asked,

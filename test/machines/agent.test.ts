@@ -26,7 +26,10 @@ test('tools are consulted and the answer is written with their results', () => {
   const story = play(agent, { answer: [wanting(), draft('It is blue.')] })
   const [, second] = story.calls.filter(({ src }) => src === 'answer')
   assert.equal((second?.input as AnswerAsk).rounds, [{ calls: [call], results: [{ id: 'k1', name: 'search', text: 'found' }] }])
-  assert.equal(story.events('agent.status').map(({ status }) => status), ['writing', 'consulting', 'writing'])
+  assert.equal(
+    story.events('agent.status').map(({ status }) => status),
+    ['writing', 'consulting', 'writing'],
+  )
 })
 
 test('every round of tools is paid for, not only the last', () => {
@@ -48,7 +51,9 @@ test('one price that nobody knows makes the sum unknown', () => {
 test('a tool that fails is told to the model, which goes on without it', () => {
   const story = play(agent, { answer: [wanting(), draft()], consult: failing('hung') })
   const [, second] = story.calls.filter(({ src }) => src === 'answer')
-  assert.equal((second?.input as AnswerAsk).rounds[0]?.results, [{ id: 'k1', name: 'search', text: 'The tool failed: it is hung', failed: true }])
+  assert.equal((second?.input as AnswerAsk).rounds[0]?.results, [
+    { id: 'k1', name: 'search', text: 'The tool failed: it is hung', failed: true },
+  ])
   assert.is(story.state, 'answered')
 })
 
@@ -95,7 +100,13 @@ test('work whose node is gone says so', () => {
 test('every call of a model leaves a usage row', () => {
   const story = play(agent, { answer: [wanting(), later(100, draft())] })
   story.waits(100)
-  assert.equal(story.usage.map(({ agent, model, ok }) => [agent, model, ok]), [['director', 'double-1', true], ['director', 'double-1', true]])
+  assert.equal(
+    story.usage.map(({ agent, model, ok }) => [agent, model, ok]),
+    [
+      ['director', 'double-1', true],
+      ['director', 'double-1', true],
+    ],
+  )
 })
 
 test('entries are names and types, and do nothing where they are called', () => {

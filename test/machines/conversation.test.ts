@@ -9,7 +9,8 @@ import type { Logic } from '../../runtime/host/xstate.ts'
 import { draft, message, policy, sorted } from '../support/samples.ts'
 import { type Script, failing, later, never, play } from '../support/story.ts'
 
-const chat = (script: Script = {}, more: Partial<Policy> = {}) => play(conversation, script, { input: { conversation: 'c1', policy: policy(more) } })
+const chat = (script: Script = {}, more: Partial<Policy> = {}) =>
+  play(conversation, script, { input: { conversation: 'c1', policy: policy(more) } })
 const asks = (story: ReturnType<typeof chat>) => story.calls.filter(({ src }) => src === 'answer').map(({ input }) => input as AnswerAsk)
 const claim = { type: 'operator.claimed', name: 'Ada' }
 const release = { type: 'operator.released' }
@@ -29,14 +30,20 @@ test('turns are numbered', () => {
   const story = chat()
   story.hears(message())
   story.hears(message())
-  assert.equal(story.events('turn.started').map(({ turn }) => turn), ['t1', 't2'])
+  assert.equal(
+    story.events('turn.started').map(({ turn }) => turn),
+    ['t1', 't2'],
+  )
 })
 
 test('what is told is numbered without gaps, and what is live is not', () => {
   const story = chat({ validate: [{ pass: false }, { pass: true }] })
   story.hears(message())
   const numbers = story.emits.flatMap(({ seq }) => (seq === undefined ? [] : [seq]))
-  assert.equal(numbers, numbers.map((_, at) => at + 1))
+  assert.equal(
+    numbers,
+    numbers.map((_, at) => at + 1),
+  )
   assert.ok(story.emits.filter(({ event }) => event.type === 'agent.status').every(({ seq }) => seq === undefined))
 })
 
@@ -54,7 +61,10 @@ test('three lines typed in a row are one turn', () => {
   story.hears(message({ id: 'c', text: 'blue?' }))
   assert.equal(asks(story), [])
   story.waits(100)
-  assert.equal(asks(story).map(({ messages, text }) => [messages, text]), [[['a', 'b', 'c'], 'why\nis the sky\nblue?']])
+  assert.equal(
+    asks(story).map(({ messages, text }) => [messages, text]),
+    [[['a', 'b', 'c'], 'why\nis the sky\nblue?']],
+  )
 })
 
 test('a stop while lines are gathered leaves them unanswered', () => {
@@ -92,16 +102,25 @@ test('enqueue: what comes during an answer waits for its own turn', () => {
   story.hears(message({ id: 'c' }))
   assert.is(asks(story).length, 1)
   story.waits(1_000)
-  assert.equal(asks(story).map(({ messages }) => messages), [['a'], ['b', 'c']])
+  assert.equal(
+    asks(story).map(({ messages }) => messages),
+    [['a'], ['b', 'c']],
+  )
 })
 
 test('interrupt: the newest message ends the answer before it, whose words stay', () => {
   const story = chat({ answer: [never, draft('two')], salvage: { text: 'half' } }, { whileBusy: 'interrupt' })
   story.hears(message({ id: 'a' }))
   story.hears(message({ id: 'b' }))
-  assert.equal(asks(story).map(({ messages }) => messages), [['a'], ['b']])
+  assert.equal(
+    asks(story).map(({ messages }) => messages),
+    [['a'], ['b']],
+  )
   assert.is(story.events('turn.stopped')[0]?.code, 'message.interrupted')
-  assert.equal(story.events('reply.finished').map(({ partial }) => partial), [true, undefined])
+  assert.equal(
+    story.events('reply.finished').map(({ partial }) => partial),
+    [true, undefined],
+  )
 })
 
 test('merge: no message of a turn is lost, however many come', () => {
@@ -119,7 +138,10 @@ test('merge: what comes during the rescue of a stopped answer gets a turn of its
   story.hears(stop)
   story.hears(message({ id: 'b' }))
   story.waits(100)
-  assert.equal(asks(story).map(({ messages }) => messages), [['a'], ['b']])
+  assert.equal(
+    asks(story).map(({ messages }) => messages),
+    [['a'], ['b']],
+  )
 })
 
 test('reject: a message during an answer is refused and not kept', () => {
@@ -152,7 +174,10 @@ test('a stop keeps the partial text and the conversation goes on', () => {
   const story = chat({ answer: [never, draft()], salvage: { text: 'half' } })
   story.hears(message())
   story.hears(stop)
-  assert.equal(story.events('reply.finished').map(({ partial }) => partial), [true])
+  assert.equal(
+    story.events('reply.finished').map(({ partial }) => partial),
+    [true],
+  )
   story.hears(message())
   assert.is(story.events('reply.finished').length, 2)
 })
@@ -167,10 +192,16 @@ test('the Board is asked when no answer was good enough, and the next message is
   const story = chat({ validate: [{ pass: false }, { pass: false }, { pass: false }, { pass: true }] })
   story.hears(message())
   assert.equal(story.state, { automated: 'asked' })
-  assert.equal(story.events('conversation.state').map(({ value, attention }) => [value, attention]), [['asked', 'human']])
+  assert.equal(
+    story.events('conversation.state').map(({ value, attention }) => [value, attention]),
+    [['asked', 'human']],
+  )
   story.hears(message())
   assert.equal(story.state, { automated: 'idle' })
-  assert.equal(story.events('conversation.state').map(({ attention }) => attention), ['human', 'automated'])
+  assert.equal(
+    story.events('conversation.state').map(({ attention }) => attention),
+    ['human', 'automated'],
+  )
 })
 
 test('what waited while the Board was asked is answered next', () => {
@@ -196,12 +227,18 @@ test('a budget that is spent is a state, and who writes is told so without any m
   const before = story.calls.length
   story.hears(message({ id: 'b' }))
   assert.is(story.calls.length, before)
-  assert.equal(story.events('turn.failed').map(({ turn, code }) => [turn, code]), [['t2', 'quota.spent']])
+  assert.equal(
+    story.events('turn.failed').map(({ turn, code }) => [turn, code]),
+    [['t2', 'quota.spent']],
+  )
   assert.ok(story.events('message.accepted').some(({ message }) => (message as { id: string }).id === 'b'))
 })
 
 test('a budget is whole again after its period, or when it is renewed', () => {
-  for (const renew of [(story: ReturnType<typeof chat>) => story.waits(60_000), (story: ReturnType<typeof chat>) => story.hears({ type: 'budget.renewed' })]) {
+  for (const renew of [
+    (story: ReturnType<typeof chat>) => story.waits(60_000),
+    (story: ReturnType<typeof chat>) => story.hears({ type: 'budget.renewed' }),
+  ]) {
     const story = chat({ answer: draft('x, at length', { cost: 0.5 }) }, { budget: 0.5, period: 60_000 })
     story.hears(message())
     renew(story)
@@ -221,7 +258,10 @@ test('what waited while the budget ran out is told so at once, and what comes wh
   assert.equal(story.told.slice(-3), ['turn.started', 'turn.failed', 'conversation.state'])
   story.waits(60_010)
   story.hears(message({ id: 'c' }))
-  assert.equal(asks(story).map(({ messages }) => messages), [['a'], ['c']])
+  assert.equal(
+    asks(story).map(({ messages }) => messages),
+    [['a'], ['c']],
+  )
 })
 
 test('a claim does not make a spent budget whole', () => {
@@ -264,7 +304,10 @@ test('while claimed the person speaks and the agents do not', () => {
   story.hears(says('Hello, this is Ada.'))
   story.waits(10 * 86_400_000)
   assert.equal(story.calls, [])
-  assert.equal(story.events('message.accepted').map(({ message }) => (message as { role: string }).role), ['user', 'operator'])
+  assert.equal(
+    story.events('message.accepted').map(({ message }) => (message as { role: string }).role),
+    ['user', 'operator'],
+  )
 })
 
 test('a claim during an answer cuts it, keeps its words and waits for the rescue', () => {
@@ -331,7 +374,16 @@ test('clearing the history is told wherever the conversation stands', () => {
  */
 test('from no state that can be reached while claimed does an agent begin to speak', () => {
   const stepper = createStepper(conversation as unknown as Logic)
-  const events = [message({ id: 'x' }), stop, { type: 'history.cleared' }, claim, says('hi'), { type: 'budget.renewed' }, { type: 'turn.cut', code: 'user.stopped' }, { type: 'turn.widened', message: { id: 'y', text: 'y' } }]
+  const events = [
+    message({ id: 'x' }),
+    stop,
+    { type: 'history.cleared' },
+    claim,
+    says('hi'),
+    { type: 'budget.renewed' },
+    { type: 'turn.cut', code: 'user.stopped' },
+    { type: 'turn.widened', message: { id: 'y', text: 'y' } },
+  ]
   const beginnings = [
     chat(),
     chat({}, { window: 1_000 }),

@@ -13,7 +13,7 @@ import type { Envelope, Event, MachineRecord, Tree } from '../../runtime/host/tr
 import type { Logic } from '../../runtime/host/xstate.ts'
 import { draft, policy, sorted } from '../support/samples.ts'
 
-type Transition = AnyStateNode['always'] extends infer T ? NonNullable<T> extends readonly (infer One)[] ? One : never : never
+type Transition = AnyStateNode['always'] extends infer T ? (NonNullable<T> extends readonly (infer One)[] ? One : never) : never
 
 const charts: Record<string, AnyStateMachine> = { agent, turn, conversation }
 
@@ -65,11 +65,17 @@ const outputs: Record<string, unknown[]> = {
   validate: [{ pass: true }, { pass: false, why: 'thin' }],
   salvage: [{ text: '' }, { text: 'half' }, null],
 }
-const errors = [{ kind: 'overloaded', message: 'busy' }, { kind: 'lost', message: 'gone' }]
+const errors = [
+  { kind: 'overloaded', message: 'busy' },
+  { kind: 'lost', message: 'gone' },
+]
 
 const events: Record<string, Event[]> = {
   agent: [],
-  turn: [{ type: 'turn.cut', code: 'user.stopped' }, { type: 'turn.widened', message: { id: 'm2', text: 'more' } }],
+  turn: [
+    { type: 'turn.cut', code: 'user.stopped' },
+    { type: 'turn.widened', message: { id: 'm2', text: 'more' } },
+  ],
   conversation: [
     { type: 'message.received', message: { id: 'm', text: 'why is the sky blue?' } },
     { type: 'user.stopped' },
@@ -102,7 +108,17 @@ const placeOf = (tree: Tree) =>
     Object.entries(tree.actors).map(([addr, actor]) => {
       if (actor.call) return [addr, actor.status]
       const { tries, waiting, claimant, rounds, spent, draft } = actor.context as Record<string, unknown>
-      return [addr, actor.status, (actor as MachineRecord).value, tries, (waiting as unknown[] | undefined)?.length, claimant, (rounds as unknown[] | undefined)?.length, spent === undefined || spent === 0, draft === null]
+      return [
+        addr,
+        actor.status,
+        (actor as MachineRecord).value,
+        tries,
+        (waiting as unknown[] | undefined)?.length,
+        claimant,
+        (rounds as unknown[] | undefined)?.length,
+        spent === undefined || spent === 0,
+        draft === null,
+      ]
     }),
   )
 
@@ -135,7 +151,10 @@ const envelopesFor = (name: string, { actors, timers }: Tree): Envelope[] => [
   ...Object.values(timers).map(({ id }) => ({ timer: id })),
   ...Object.values(actors).flatMap((actor) =>
     actor.call && actor.status === 'active'
-      ? [...(outputs[actor.src] ?? []).map((output) => ({ call: actor.born, output })), ...errors.map((error) => ({ call: actor.born, error }))]
+      ? [
+          ...(outputs[actor.src] ?? []).map((output) => ({ call: actor.born, output })),
+          ...errors.map((error) => ({ call: actor.born, error })),
+        ]
       : [],
   ),
 ]
@@ -152,9 +171,13 @@ for (const [name, chart] of Object.entries(charts)) {
 
 test('every invoke says what happens when it fails', () => {
   for (const chart of Object.values(charts)) {
-    const nodes = (node: AnyStateNode): AnyStateNode[] => [node, ...Object.values(node.states).flatMap((below) => nodes(below as AnyStateNode))]
+    const nodes = (node: AnyStateNode): AnyStateNode[] => [
+      node,
+      ...Object.values(node.states).flatMap((below) => nodes(below as AnyStateNode)),
+    ]
     for (const node of nodes(chart.root)) {
-      for (const { id } of node.invoke) assert.ok(node.transitions.has(`xstate.error.actor.${id}`), `${node.id} invokes ${id} without onError`)
+      for (const { id } of node.invoke)
+        assert.ok(node.transitions.has(`xstate.error.actor.${id}`), `${node.id} invokes ${id} without onError`)
     }
   }
 })
@@ -162,12 +185,14 @@ test('every invoke says what happens when it fails', () => {
 test('every action, guard, slot and delay that a chart names is one that setup() knows', () => {
   for (const chart of Object.values(charts)) {
     const { actions, guards, actors } = chart.implementations
-    const named = (one: unknown): string[] => (typeof one === 'string' ? [one] : typeof one === 'object' && one !== null && 'type' in one ? [String(one.type)] : [])
+    const named = (one: unknown): string[] =>
+      typeof one === 'string' ? [one] : typeof one === 'object' && one !== null && 'type' in one ? [String(one.type)] : []
     const walk = (node: AnyStateNode) => {
       for (const name of [...node.entry, ...node.exit, ...transitionsOf(node).flatMap(({ actions: list }) => list)].flatMap(named)) {
         assert.ok(name.startsWith('xstate.') || name in actions, `${node.id}: the action ${name}`)
       }
-      for (const name of transitionsOf(node).flatMap(({ guard }) => named(guard))) assert.ok(name in guards, `${node.id}: the guard ${name}`)
+      for (const name of transitionsOf(node).flatMap(({ guard }) => named(guard)))
+        assert.ok(name in guards, `${node.id}: the guard ${name}`)
       for (const { src } of node.invoke) assert.ok(typeof src === 'string' && src in actors, `${node.id}: the slot ${String(src)}`)
       for (const below of Object.values(node.states)) walk(below as AnyStateNode)
     }

@@ -10,17 +10,31 @@ const outputOf = ({ tree }: Story) => (tree.actors.root as { output?: TurnOutput
 const cut = (code: 'user.stopped' | 'message.interrupted' | 'operator.claimed' = 'user.stopped') => ({ type: 'turn.cut', code })
 const widened = (id: string, text: string) => ({ type: 'turn.widened', message: { id, text } })
 const asks = (story: Story) => story.calls.filter(({ src }) => src === 'answer').map(({ input }) => input as AnswerAsk)
-const finished = (story: Story) => story.events<{ attempt: number; message: { id: string; text: string; agent: string; at: number }; usage: object; cost: unknown; partial?: true }>('reply.finished')
+const finished = (story: Story) =>
+  story.events<{
+    attempt: number
+    message: { id: string; text: string; agent: string; at: number }
+    usage: object
+    cost: unknown
+    partial?: true
+  }>('reply.finished')
 
 test('a question is sorted, answered, checked and delivered', () => {
   const story = play(turn)
   assert.equal(story.told, ['turn.started', 'turn.classified', 'reply.finished', 'turn.finished'])
-  assert.equal(story.calls.map(({ src }) => src), ['classify', 'answer', 'validate'])
+  assert.equal(
+    story.calls.map(({ src }) => src),
+    ['classify', 'answer', 'validate'],
+  )
   assert.equal(outputOf(story), { turn: 't1', end: 'answered', cost: 0.01 })
 })
 
 test('the difficulty chooses who takes the first look', () => {
-  for (const [difficulty, tier] of [['trivial', 'intern'], ['normal', 'director'], ['complex', 'ceo']] as const) {
+  for (const [difficulty, tier] of [
+    ['trivial', 'intern'],
+    ['normal', 'director'],
+    ['complex', 'ceo'],
+  ] as const) {
     assert.equal(play(turn, { classify: sorted(difficulty) }).asked, [tier])
   }
 })
@@ -55,8 +69,17 @@ test('a failed check climbs: the draft is withdrawn and the next tier is told wh
   const story = play(turn, { validate: [{ pass: false, why: 'no source' }, { pass: true }] })
   assert.equal(story.asked, ['director', 'ceo'])
   assert.equal(story.told, ['turn.started', 'turn.classified', 'reply.retracted', 'turn.escalated', 'reply.finished', 'turn.finished'])
-  assert.equal(story.events('reply.retracted').map(({ attempt, reason }) => [attempt, reason]), [[1, 'no source']])
-  assert.equal(asks(story).map(({ attempt, feedback }) => [attempt, feedback]), [[1, undefined], [2, 'no source']])
+  assert.equal(
+    story.events('reply.retracted').map(({ attempt, reason }) => [attempt, reason]),
+    [[1, 'no source']],
+  )
+  assert.equal(
+    asks(story).map(({ attempt, feedback }) => [attempt, feedback]),
+    [
+      [1, undefined],
+      [2, 'no source'],
+    ],
+  )
   assert.is(finished(story)[0]?.attempt, 2)
 })
 
@@ -72,14 +95,20 @@ test('a fault climbs like a failed check', () => {
 
 test('a draft that its author does not stand by climbs without a check', () => {
   const story = play(turn, { answer: [draft('I cannot.', { reason: 'refusal' }), draft()] })
-  assert.equal(story.calls.map(({ src }) => src), ['classify', 'answer', 'answer', 'validate'])
+  assert.equal(
+    story.calls.map(({ src }) => src),
+    ['classify', 'answer', 'answer', 'validate'],
+  )
   assert.equal(story.asked, ['director', 'ceo'])
 })
 
 test('an agent whose own chart breaks counts as a failed draft', () => {
   const story = play(turn, { answer: never })
   story.answers('answer', { text: 42 }) // no draft at all: reading it throws inside the agent
-  assert.equal(story.events('reply.retracted').map(({ reason }) => reason), ['the agent failed'])
+  assert.equal(
+    story.events('reply.retracted').map(({ reason }) => reason),
+    ['the agent failed'],
+  )
   assert.equal(story.asked, ['director', 'ceo'])
 })
 
@@ -89,7 +118,10 @@ test('a model that stays silent is replaced by the next tier', () => {
   assert.equal(story.asked, ['intern', 'director'])
   story.waits(120_000)
   assert.equal(story.asked, ['intern', 'director', 'ceo'])
-  assert.equal(story.events('turn.escalated').map(({ reason }) => reason), ['the answer took too long', 'the answer took too long'])
+  assert.equal(
+    story.events('turn.escalated').map(({ reason }) => reason),
+    ['the answer took too long', 'the answer took too long'],
+  )
 })
 
 test('at the top the best tier tries once more', () => {
@@ -114,8 +146,14 @@ test('after three faults the failure is told and the Board is asked', () => {
 
 test('every withdrawn draft is withdrawn before the next one begins', () => {
   const story = play(turn, { validate: { pass: false } })
-  assert.equal(story.events('reply.retracted').map(({ attempt }) => attempt), [1, 2, 3])
-  assert.equal(asks(story).map(({ attempt }) => attempt), [1, 2, 3])
+  assert.equal(
+    story.events('reply.retracted').map(({ attempt }) => attempt),
+    [1, 2, 3],
+  )
+  assert.equal(
+    asks(story).map(({ attempt }) => attempt),
+    [1, 2, 3],
+  )
 })
 
 test('a node lost under a draft means the same tier again, not the next', () => {
@@ -157,7 +195,16 @@ test('a stop keeps what was said, marked as a part', () => {
 test('the price of words that were cut off is in the books', () => {
   const story = play(turn, { answer: never, salvage: { text: 'Because of', model: 'double-1', usage: { in: 9, out: 2 }, cost: 0.004 } })
   story.hears(cut())
-  assert.equal(story.usage.at(-1), { turn: 't1', agent: 'director', provider: 'model', model: 'double-1', usage: { in: 9, out: 2 }, cost: 0.004, ms: 0, ok: true })
+  assert.equal(story.usage.at(-1), {
+    turn: 't1',
+    agent: 'director',
+    provider: 'model',
+    model: 'double-1',
+    usage: { in: 9, out: 2 },
+    cost: 0.004,
+    ms: 0,
+    ok: true,
+  })
   assert.equal(finished(story)[0]?.usage, { in: 9, out: 2 })
 })
 
@@ -215,19 +262,40 @@ test('one more message while Admin sorts is sorted with the others', () => {
 test('one more message during an answer withdraws it and answers all anew', () => {
   const story = play(turn, { answer: [never, draft()] })
   story.hears(widened('m2', 'and the sea?'))
-  assert.equal(story.events('reply.retracted').map(({ attempt, reason }) => [attempt, reason]), [[1, 'message.merged']])
-  assert.equal(asks(story).map(({ attempt, messages }) => [attempt, messages.length]), [[1, 1], [2, 2]])
+  assert.equal(
+    story.events('reply.retracted').map(({ attempt, reason }) => [attempt, reason]),
+    [[1, 'message.merged']],
+  )
+  assert.equal(
+    asks(story).map(({ attempt, messages }) => [attempt, messages.length]),
+    [
+      [1, 1],
+      [2, 2],
+    ],
+  )
   assert.is(finished(story)[0]?.attempt, 2)
 })
 
 test('one more message during the check withdraws the draft', () => {
   const story = play(turn, { validate: [never, { pass: true }] })
   story.hears(widened('m2', 'and the sea?'))
-  assert.equal(story.told, ['turn.started', 'turn.classified', 'reply.retracted', 'turn.widened', 'turn.classified', 'reply.finished', 'turn.finished'])
+  assert.equal(story.told, [
+    'turn.started',
+    'turn.classified',
+    'reply.retracted',
+    'turn.widened',
+    'turn.classified',
+    'reply.finished',
+    'turn.finished',
+  ])
 })
 
 test('words that a merge withdrew do not come back when the turn is stopped', () => {
-  const story = play(turn, { classify: [sorted(), never], answer: never, salvage: ({ attempt }: SalvageAsk) => ({ text: `words of attempt ${attempt}` }) })
+  const story = play(turn, {
+    classify: [sorted(), never],
+    answer: never,
+    salvage: ({ attempt }: SalvageAsk) => ({ text: `words of attempt ${attempt}` }),
+  })
   story.hears(widened('m2', 'and the sea?'))
   story.hears(cut())
   assert.equal(finished(story), [])
@@ -237,7 +305,10 @@ test('words that a merge withdrew do not come back when the turn is stopped', ()
 test('what the check cost is in the books', () => {
   const story = play(turn, { validate: { pass: true, usage: { in: 20, out: 1 }, cost: 0.002 } })
   assert.is(outputOf(story)?.cost, 0.012)
-  assert.equal(story.usage.map(({ agent }) => agent), ['admin', 'director', 'qa'])
+  assert.equal(
+    story.usage.map(({ agent }) => agent),
+    ['admin', 'director', 'qa'],
+  )
 })
 
 test('the reply tells the sum of all drafts, and its own time', () => {
@@ -264,7 +335,14 @@ test("Admin's brief goes to whoever answers", () => {
 })
 
 test('the work order follows the turn to its end', () => {
-  assert.equal(play(turn).orders.map(({ status, owner }) => [status, owner]), [['queued', 'admin'], ['in_progress', 'director'], ['completed', 'director']])
+  assert.equal(
+    play(turn).orders.map(({ status, owner }) => [status, owner]),
+    [
+      ['queued', 'admin'],
+      ['in_progress', 'director'],
+      ['completed', 'director'],
+    ],
+  )
   const stopped = play(turn, { answer: never })
   stopped.hears(cut())
   assert.is(stopped.orders.at(-1)?.status, 'cancelled')

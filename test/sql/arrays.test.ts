@@ -4,12 +4,19 @@ import * as assert from 'uvu/assert'
 import { parseArray, serializeArray } from '../../sql/arrays.ts'
 
 test('what is written as an array is read back as it was', () => {
-  const item = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.constantFrom('NULL', 'null', '{', '}', ',', '"', '\\', '', ' '), fc.constant(null))
+  const item = fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('NULL', 'null', '{', '}', ',', '"', '\\', '', ' '),
+    fc.constant(null),
+  )
   const array = fc.oneof(fc.array(item), fc.array(fc.array(item, { minLength: 2, maxLength: 2 })))
-  fc.assert(fc.property(array, value => {
-    // As PostgreSQL would write it: a null is in capitals.
-    assert.equal(parseArray(serializeArray(value).replace(/(?<=[{,])null(?=[,}])/g, 'NULL')), value)
-  }))
+  fc.assert(
+    fc.property(array, (value) => {
+      // As PostgreSQL would write it: a null is in capitals.
+      assert.equal(parseArray(serializeArray(value).replace(/(?<=[{,])null(?=[,}])/g, 'NULL')), value)
+    }),
+  )
 })
 
 test('an array that does not begin at one is read', () => {

@@ -7,14 +7,21 @@ import { connect } from '../../sql/database.postgres.ts'
 import { failure as complaint, welcome } from '../../sql/wire.messages.ts'
 import { within } from '../support/within.ts'
 
-const failure = (work: PromiseLike<unknown>) => within(5_000, work.then(() => 'answered', (why: Error) => why.message))
+const failure = (work: PromiseLike<unknown>) =>
+  within(
+    5_000,
+    work.then(
+      () => 'answered',
+      (why: Error) => why.message,
+    ),
+  )
 
 /** A server that does with each connection what the test says. */
 async function serve(answer: (socket: Socket, bytes: Buffer) => void): Promise<{ server: Server; url: string }> {
-  const server = createServer(socket => socket.on('data', bytes => answer(socket, bytes)).on('error', () => {})) // a client that goes away is no news
+  const server = createServer((socket) => socket.on('data', (bytes) => answer(socket, bytes)).on('error', () => {})) // a client that goes away is no news
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return { server, url: `postgres://me:secret@127.0.0.1:${ (server.address() as AddressInfo).port }/mine` }
+  return { server, url: `postgres://me:secret@127.0.0.1:${(server.address() as AddressInfo).port}/mine` }
 }
 
 test('a server that is not there is refused with a sentence that has no password', async () => {
@@ -26,7 +33,7 @@ test('a server that is not there is refused with a sentence that has no password
 })
 
 test('a server that hangs up says so, again and again, and the process lives', async () => {
-  const { server, url } = await serve(socket => socket.destroy())
+  const { server, url } = await serve((socket) => socket.destroy())
   const sql = connect(url, 1)
   for (let round = 0; round < 3; round++) assert.match(await failure(sql`select 1`), /closed the connection|ECONNRESET/)
   await within(2_000, sql.end({ timeout: 1 }))
@@ -50,8 +57,8 @@ test('no padding reaches the server, and the name of the application does', asyn
 })
 
 test('a server that does not encrypt is refused when the url demands it', async () => {
-  const { server, url } = await serve(socket => socket.write('N'))
-  const sql = connect(`${ url }?sslmode=require`, 1)
+  const { server, url } = await serve((socket) => socket.write('N'))
+  const sql = connect(`${url}?sslmode=require`, 1)
   assert.match(await failure(sql`select 1`), /does not encrypt/)
   await sql.end({ timeout: 1 })
   server.close()

@@ -11,7 +11,9 @@ import { child } from '../support/child.ts'
 import { within } from '../support/within.ts'
 
 let dataDir: string
-test.before.each(async () => { dataDir = await mkdtemp(join(tmpdir(), 'nexus-data-')) })
+test.before.each(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'nexus-data-'))
+})
 test.after.each(() => rm(dataDir, { recursive: true, force: true }))
 
 test('what was stored is there after reopening, which takes less than two seconds', async () => {
@@ -30,7 +32,7 @@ test('no acknowledged row is lost when the process is killed while it writes', a
   for (let round = 1; round <= 3; round++) {
     const writer = child(`
       import { openDatabase } from './sql/database.ts'
-      const { sql } = await openDatabase({ dataDir: ${ JSON.stringify(dataDir) } })
+      const { sql } = await openDatabase({ dataDir: ${JSON.stringify(dataDir)} })
       await sql\`create table if not exists acknowledged (id bigserial primary key, filler text)\`
       const write = async () => {
         for (;;) {
@@ -43,13 +45,14 @@ test('no acknowledged row is lost when the process is killed while it writes', a
     const acknowledged: number[] = []
     for (let count = 0; count < 150 * round; count++) {
       const line = await within(20_000, writer.line(), 'the next row')
-      assert.ok(line, line ?? await writer.ended)
+      assert.ok(line, line ?? (await writer.ended))
       acknowledged.push(Number(line))
     }
     await writer.kill()
     for (let line = await writer.line(); line; line = await writer.line()) acknowledged.push(Number(line))
     const db = await within(10_000, openDatabase({ dataDir }), 'reopening after a kill')
-    const [missing] = await db.sql`select count(*) as count from unnest(${ acknowledged }::bigint[]) as t (id) where id not in (select id from acknowledged)`
+    const [missing] =
+      await db.sql`select count(*) as count from unnest(${acknowledged}::bigint[]) as t (id) where id not in (select id from acknowledged)`
     const [all] = await db.sql`select count(*) as count from acknowledged`
     await db.close()
     assert.is(missing!.count, 0)
@@ -61,12 +64,15 @@ test('no acknowledged row is lost when the process is killed while it writes', a
 test('two processes never have the same folder open', async () => {
   const other = child(`
     import { openDatabase } from './sql/database.ts'
-    await openDatabase({ dataDir: ${ JSON.stringify(dataDir) } })
+    await openDatabase({ dataDir: ${JSON.stringify(dataDir)} })
     console.log('open')
   `)
   await within(30_000, other.line(), 'the other process')
-  const why = await openDatabase({ dataDir }).then(() => 'opened', (fault: Error) => fault.message)
-  assert.match(why, new RegExp(`in use by process ${ other.pid }`))
+  const why = await openDatabase({ dataDir }).then(
+    () => 'opened',
+    (fault: Error) => fault.message,
+  )
+  assert.match(why, new RegExp(`in use by process ${other.pid}`))
   await other.kill()
 })
 
@@ -83,7 +89,13 @@ test('a folder that holds no usable database is reported, unlocked and left as i
   await mkdir(join(dataDir, 'postgres'))
   await writeFile(join(dataDir, 'postgres', 'PG_VERSION'), '18\n')
   for (let twice = 0; twice < 2; twice++) {
-    const why = await within(20_000, openDatabase({ dataDir }).then(() => 'opened', (fault: Error) => fault.message))
+    const why = await within(
+      20_000,
+      openDatabase({ dataDir }).then(
+        () => 'opened',
+        (fault: Error) => fault.message,
+      ),
+    )
     assert.match(why, /cannot be started/)
   }
   assert.ok(existsSync(join(dataDir, 'postgres', 'PG_VERSION')))
@@ -93,7 +105,7 @@ test('the event loop goes on while a query takes half a second', async () => {
   const db = await within(20_000, openDatabase({ dataDir: MEMORY }))
   const gaps: number[] = []
   // The smallest of a few, since the machine may be busy with something else.
-  for (let round = 0; round < 4 && !gaps.some(gap => gap < 50); round++) {
+  for (let round = 0; round < 4 && !gaps.some((gap) => gap < 50); round++) {
     const delay = monitorEventLoopDelay({ resolution: 2 })
     delay.enable()
     const began = performance.now()
@@ -103,12 +115,20 @@ test('the event loop goes on while a query takes half a second', async () => {
     gaps.push(delay.max / 1e6)
   }
   await db.close()
-  assert.ok(Math.min(...gaps) < 50, `the shortest of the longest gaps was ${ Math.min(...gaps) } ms`)
+  assert.ok(Math.min(...gaps) < 50, `the shortest of the longest gaps was ${Math.min(...gaps)} ms`)
 })
 
 test('asking outside of the handle inside a transaction ends with a sentence, and all goes on', async () => {
   const db = await embedded({ dataDir: MEMORY, patience: { idle: 100, busy: 5_000 } })
-  const why = await within(5_000, db.sql.begin(() => db.sql`select ${ 1 }::int as outside`).then(() => 'answered', (fault: Error) => fault.message))
+  const why = await within(
+    5_000,
+    db.sql
+      .begin(() => db.sql`select ${1}::int as outside`)
+      .then(
+        () => 'answered',
+        (fault: Error) => fault.message,
+      ),
+  )
   assert.match(why, /inside sql\.begin use only the handle that it gives/)
   assert.is((await within(5_000, db.sql`select 2 as two`))[0]!.two, 2)
   await db.close()
@@ -118,8 +138,8 @@ test('a query behind one that takes too long gives up, and the long one gets its
   const db = await embedded({ dataDir: MEMORY, patience: { idle: 20, busy: 50 } })
   await db.sql`select 1`
   const long = db.sql`select count(*) from generate_series(1, 3_000_000) as n where n % 7 = 3`.execute()
-  const behind = await within(10_000, Promise.allSettled([1, 2, 3].map(n => db.sql`select ${ n }::int`)))
-  assert.ok(behind.some(one => one.status === 'rejected' && /has been busy/.test(one.reason.message)))
+  const behind = await within(10_000, Promise.allSettled([1, 2, 3].map((n) => db.sql`select ${n}::int`)))
+  assert.ok(behind.some((one) => one.status === 'rejected' && /has been busy/.test(one.reason.message)))
   assert.is((await within(10_000, long)).length, 1)
   await db.close()
 })
@@ -127,7 +147,7 @@ test('a query behind one that takes too long gives up, and the long one gets its
 test('a process ends by itself when it has closed its database', async () => {
   const other = child(`
     import { openDatabase } from './sql/database.ts'
-    const db = await openDatabase({ dataDir: ${ JSON.stringify(dataDir) } })
+    const db = await openDatabase({ dataDir: ${JSON.stringify(dataDir)} })
     await db.sql.listen('something', () => {})
     await db.sql\`select 1\`
     await db.close()
@@ -142,12 +162,19 @@ test('closing takes less than two seconds although a transaction is open', async
   const db = await openDatabase({ dataDir })
   await db.sql`create table open (id int)`
   let inside: () => void = () => {}
-  const entered = new Promise<void>(resolve => { inside = resolve })
-  const lost = db.sql.begin(async tx => {
-    await tx`insert into open values (1)`
-    inside()
-    await new Promise(() => {}) // for ever
-  }).then(() => 'kept', () => 'lost')
+  const entered = new Promise<void>((resolve) => {
+    inside = resolve
+  })
+  const lost = db.sql
+    .begin(async (tx) => {
+      await tx`insert into open values (1)`
+      inside()
+      await new Promise(() => {}) // for ever
+    })
+    .then(
+      () => 'kept',
+      () => 'lost',
+    )
   await entered
   await within(2_000, db.close(), 'closing')
   assert.is(await within(1_000, lost), 'lost')

@@ -9,14 +9,21 @@ import { within } from '../support/within.ts'
 
 let folder: string
 const path = () => join(folder, 'lock')
-const refusal = () => lockFolder(folder).then(() => 'locked', (why: Error) => why.message)
+const refusal = () =>
+  lockFolder(folder).then(
+    () => 'locked',
+    (why: Error) => why.message,
+  )
 
-test.before.each(async () => { folder = await mkdtemp(join(tmpdir(), 'nexus-lock-')) })
+test.before.each(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nexus-lock-'))
+})
 test.after.each(() => rm(folder, { recursive: true }))
 
-const locker = (dir: string) => child(`
+const locker = (dir: string) =>
+  child(`
   import { lockFolder } from './sql/lock.ts'
-  await lockFolder(${ JSON.stringify(dir) })
+  await lockFolder(${JSON.stringify(dir)})
   console.log('locked')
   process.stdin.resume()
 `)
@@ -31,7 +38,7 @@ async function forge(change: object): Promise<void> {
 
 test('a folder is locked once, and again after it was released', async () => {
   const lock = await lockFolder(folder)
-  assert.match(await refusal(), new RegExp(`in use by process ${ process.pid }`))
+  assert.match(await refusal(), new RegExp(`in use by process ${process.pid}`))
   await lock.release()
   await (await lockFolder(folder)).release()
   assert.equal(await readdir(folder), [])
@@ -40,7 +47,7 @@ test('a folder is locked once, and again after it was released', async () => {
 test('the refusal names the other process, and a killed one holds nothing', async () => {
   const other = locker(folder)
   await within(15_000, other.line(), 'the other process')
-  assert.match(await refusal(), new RegExp(`${ folder } is in use by process ${ other.pid }:`))
+  assert.match(await refusal(), new RegExp(`${folder} is in use by process ${other.pid}:`))
   await other.kill()
   await (await within(5_000, lockFolder(folder))).release()
 })
@@ -63,22 +70,25 @@ test('a lock whose writing was cut short does not hold the folder', async () => 
 test('of twenty that find the same leftover, one takes over', async () => {
   await forge({ pid: process.ppid, started: 'long ago' })
   const answers = await within(10_000, Promise.all(Array.from({ length: 20 }, refusal)))
-  assert.is(answers.filter(answer => answer === 'locked').length, 1)
+  assert.is(answers.filter((answer) => answer === 'locked').length, 1)
   assert.equal(await readdir(folder), ['lock'])
 })
 
 test('of four processes that find the same leftover, one takes over', async () => {
   await forge({ pid: process.ppid, started: 'long ago' })
   const others = Array.from({ length: 4 }, () => locker(folder))
-  const ends = await within(30_000, Promise.all(others.map(other => Promise.race([other.line(), other.ended]))))
-  assert.is(ends.filter(end => end === 'locked').length, 1)
-  await Promise.all(others.map(other => other.kill()))
+  const ends = await within(30_000, Promise.all(others.map((other) => Promise.race([other.line(), other.ended]))))
+  assert.is(ends.filter((end) => end === 'locked').length, 1)
+  await Promise.all(others.map((other) => other.kill()))
 })
 
 test('in another container a lock is alive while it is being touched', async () => {
   await forge({ space: 'elsewhere', host: 'box', pid: 1 })
   const toucher = setInterval(() => utimes(path(), new Date(), new Date()), 5)
-  const refused = await lockFolder(folder, { beat: 20, watch: 2_000 }).then(() => 'locked', (why: Error) => why.message)
+  const refused = await lockFolder(folder, { beat: 20, watch: 2_000 }).then(
+    () => 'locked',
+    (why: Error) => why.message,
+  )
   clearInterval(toucher)
   assert.match(refused, /in use by process 1 on box/)
   await (await within(5_000, lockFolder(folder, { beat: 20, watch: 100 }))).release()

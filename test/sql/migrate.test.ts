@@ -16,7 +16,7 @@ const ROLE = `
 `
 
 function migrating(variant: Variant): void {
-  const test = suite(`migrating (${ variant.name })`)
+  const test = suite(`migrating (${variant.name})`)
   let store: Opened
   let dir: string
 
@@ -31,7 +31,11 @@ function migrating(variant: Variant): void {
 
   const write = (name: string, body: string) => writeFile(join(dir, name), body)
   const apply = () => within(20_000, migrate(store.db, { dir }))
-  const refusal = () => apply().then(() => 'applied', (why: Error) => why.message)
+  const refusal = () =>
+    apply().then(
+      () => 'applied',
+      (why: Error) => why.message,
+    )
 
   test('applies what is missing, in the order of the numbers, and only once', async () => {
     await write('010_second.sql', 'insert into notes values (2); insert into notes values (3);')
@@ -41,7 +45,10 @@ function migrating(variant: Variant): void {
     assert.equal(await apply(), [])
     await write('011_third.sql', 'insert into notes values (4);')
     assert.equal(await apply(), ['011_third.sql'])
-    assert.equal((await store.db.sql`select id from notes order by id`).map(row => row.id), [1, 2, 3, 4])
+    assert.equal(
+      (await store.db.sql`select id from notes order by id`).map((row) => row.id),
+      [1, 2, 3, 4],
+    )
   })
 
   test('keeps nothing of a file that fails, names it, and keeps those before it', async () => {
@@ -82,19 +89,22 @@ function migrating(variant: Variant): void {
   })
 
   test('applies everything once when eight nodes start at the same time', async () => {
-    for (let n = 1; n <= 5; n++) await write(`00${ n }_part.sql`, `create table part_${ n } as select ${ n } as n;`)
+    for (let n = 1; n <= 5; n++) await write(`00${n}_part.sql`, `create table part_${n} as select ${n} as n;`)
     const all = await within(30_000, Promise.all(Array.from({ length: 8 }, apply)))
-    assert.equal(all.flat().sort(), [1, 2, 3, 4, 5].map(n => `00${ n }_part.sql`))
+    assert.equal(
+      all.flat().sort(),
+      [1, 2, 3, 4, 5].map((n) => `00${n}_part.sql`),
+    )
   })
 
   test('lets databases of one server make the same role at the same time', async () => {
-    await write('001_role.sql', `${ ROLE } create table mine (id int); grant select on mine to nexus_app;`)
+    await write('001_role.sql', `${ROLE} create table mine (id int); grant select on mine to nexus_app;`)
     const others = await Promise.all(Array.from({ length: variant.name === 'postgres' ? 3 : 0 }, () => variant.open({ max: 2 })))
     try {
       const all = await within(20_000, Promise.all([store, ...others].map(({ db }) => migrate(db, { dir }))))
-      assert.ok(all.every(names => names.length === 1))
+      assert.ok(all.every((names) => names.length === 1))
     } finally {
-      await Promise.all(others.map(other => other.close()))
+      await Promise.all(others.map((other) => other.close()))
     }
   })
 

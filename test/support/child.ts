@@ -12,14 +12,18 @@ export function child(code: string) {
   })
   const lines = createInterface({ input: process_.stdout })[Symbol.asyncIterator]()
   let complaints = ''
-  process_.stderr.setEncoding('utf8').on('data', (text: string) => { complaints += text })
+  process_.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text
+  })
   // A test that fails on the way must not leave it behind.
   const sweep = () => process_.kill('SIGKILL')
   process.once('exit', sweep)
-  const ended = new Promise<string>(resolve => process_.once('close', (code, signal) => {
-    process.off('exit', sweep)
-    resolve(`${ code ?? signal }\n${ complaints }`)
-  }))
+  const ended = new Promise<string>((resolve) =>
+    process_.once('close', (code, signal) => {
+      process.off('exit', sweep)
+      resolve(`${code ?? signal}\n${complaints}`)
+    }),
+  )
   return {
     pid: process_.pid!,
     /** How it ended: its exit code or signal, and what it complained about. */

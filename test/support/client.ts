@@ -42,8 +42,18 @@ export interface TestClient {
   close(): void
 }
 
-export async function testClient(url: string, { token, ...options }: Partial<ManagerOptions & SocketOptions> & { token?: string } = {}): Promise<TestClient> {
-  const socket = io(url, { transports: ['websocket'], forceNew: true, multiplex: false, reconnection: false, ...(token && { auth: { token } }), ...options })
+export async function testClient(
+  url: string,
+  { token, ...options }: Partial<ManagerOptions & SocketOptions> & { token?: string } = {},
+): Promise<TestClient> {
+  const socket = io(url, {
+    transports: ['websocket'],
+    forceNew: true,
+    multiplex: false,
+    reconnection: false,
+    ...(token && { auth: { token } }),
+    ...options,
+  })
   const heard: Event[] = []
   socket.onAny((name: string, payload: Payload) => heard.push([name, payload]))
   await within(
@@ -60,7 +70,11 @@ export async function testClient(url: string, { token, ...options }: Partial<Man
 
   // Taken in the callback: after an `await` the events right behind the answer would come first.
   const tell = <T>(name: string, payload?: unknown): Promise<Told<T>> =>
-    within(PATIENCE, new Promise((resolve) => socket.emit(name, ...(payload === undefined ? [] : [payload]), resolve)), `the answer to ${name}`)
+    within(
+      PATIENCE,
+      new Promise((resolve) => socket.emit(name, ...(payload === undefined ? [] : [payload]), resolve)),
+      `the answer to ${name}`,
+    )
 
   const client: TestClient = {
     socket,
@@ -79,7 +93,11 @@ export async function testClient(url: string, { token, ...options }: Partial<Man
     },
     async answerTo(id) {
       const { turn } = await client.hears('turn.started', ({ messages }) => messages?.includes(id) ?? false)
-      const [name, end] = await until(() => heard.find(([one, payload]) => ['turn.finished', 'turn.failed', 'turn.stopped'].includes(one) && payload.turn === turn), `the end of turn ${turn}`, 20_000)
+      const [name, end] = await until(
+        () => heard.find(([one, payload]) => ['turn.finished', 'turn.failed', 'turn.stopped'].includes(one) && payload.turn === turn),
+        `the end of turn ${turn}`,
+        20_000,
+      )
       if (name === 'turn.failed') throw Object.assign(new Error(`${turn} failed: ${String(end.message)}`), { code: end.code })
       return (await client.hears('reply.finished', (payload) => payload.turn === turn)).message as Message
     },
@@ -129,7 +147,8 @@ export function read(so: Reading, events: readonly (readonly [string, unknown])[
   return so
 }
 
-export const cursorOf = ({ seq, turn, attempt, text }: Reading): Cursor => (text && turn ? { seq, turn, attempt, offset: text.length } : { seq })
+export const cursorOf = ({ seq, turn, attempt, text }: Reading): Cursor =>
+  text && turn ? { seq, turn, attempt, offset: text.length } : { seq }
 
 /** Takes up a feed where it stands: the answer to a join without a cursor. */
 export function readFrom({ seq, live }: Joined): Reading {

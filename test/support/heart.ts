@@ -45,17 +45,24 @@ export const speaking =
   }
 
 /** Works until it is aborted. */
-export const endless: Filling<never, never> = (_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+export const endless: Filling<never, never> = (_, { signal }) =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
 
 export function createHeart({ db, node = 'n1', clock = handClock(), bus = memoryBus(), log = silent, limits, fill = () => ({}) }: Needs) {
   const slots = (speeches: Speeches): Record<string, Slot> => {
     const given = fill(speeches)
     return {
       classify: { fill: given.classify ?? (async () => sorted('trivial')), whenLost: 'repeat' },
-      answer: { fill: given.answer ?? (speaking(speeches, ['Because of ', 'Rayleigh scattering.']) as Filling<never, Draft>), whenLost: 'tell' },
+      answer: {
+        fill: given.answer ?? (speaking(speeches, ['Because of ', 'Rayleigh scattering.']) as Filling<never, Draft>),
+        whenLost: 'tell',
+      },
       consult: { fill: given.consult ?? (async () => []), whenLost: 'repeat' },
       validate: { fill: given.validate ?? (async () => ({ pass: true })), whenLost: 'repeat' },
-      salvage: { fill: given.salvage ?? (salvaging({ cut: (place) => speeches.cut(place), logged: spokenBefore(db) }) as Filling<never, unknown>), whenLost: 'repeat' },
+      salvage: {
+        fill: given.salvage ?? (salvaging({ cut: (place) => speeches.cut(place), logged: spokenBefore(db) }) as Filling<never, unknown>),
+        whenLost: 'repeat',
+      },
     }
   }
   const engine = createEngine({ db, bus, log, node, clock, slots, ...(limits && { limits }) })
@@ -79,7 +86,8 @@ export function createHeart({ db, node = 'n1', clock = handClock(), bus = memory
         envelope: { to: 'root', event: { type: 'message.received', message: { id, text } } },
         birth: birth(conversation, more),
       }),
-    hear: (conversation: string, event: { type: string; [key: string]: unknown }): Promise<Told> => engine.host.tell({ tenant, actor: conversation, envelope: { to: 'root', event } }),
+    hear: (conversation: string, event: { type: string; [key: string]: unknown }): Promise<Told> =>
+      engine.host.tell({ tenant, actor: conversation, envelope: { to: 'root', event } }),
     /** Everything that a watcher of the conversation is told from now on. */
     watch(conversation: string) {
       const frames: Frame[] = []

@@ -27,7 +27,7 @@ export const pglite: Variant = {
       db,
       fragile() {
         let line: Duplex | undefined
-        const sql = plug(() => line = db.exchange.connect(), 1)
+        const sql = plug(() => (line = db.exchange.connect()), 1)
         return { sql, cut: async () => void line?.destroy() }
       },
       close: () => db.close(),
@@ -38,9 +38,9 @@ export const pglite: Variant = {
 const server = (url: string): Variant => ({
   name: 'postgres',
   async open({ max = 8 } = {}) {
-    const name = `nexus_test_${ randomBytes(6).toString('hex') }`
+    const name = `nexus_test_${randomBytes(6).toString('hex')}`
     const admin = postgres(url, { max: 1, onnotice() {} })
-    await admin`create database ${ admin(name) }`
+    await admin`create database ${admin(name)}`
     const own = new URL(url)
     own.pathname = name
     const db = await openDatabase({ url: own.href, max })
@@ -48,11 +48,14 @@ const server = (url: string): Variant => ({
       db,
       fragile() {
         const sql = connect(own.href, 1, 'fragile')
-        return { sql, cut: async () => void await db.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fragile'` }
+        return {
+          sql,
+          cut: async () => void (await db.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fragile'`),
+        }
       },
       async close() {
         await db.close()
-        await admin`drop database ${ admin(name) } with (force)`
+        await admin`drop database ${admin(name)} with (force)`
         await admin.end()
       },
     }
@@ -64,7 +67,7 @@ let said = false
 /** Every variant that can run here. Says once which they are. */
 export function stores(): Variant[] {
   const url = process.env.TEST_DATABASE_URL
-  if (!said) console.log(`databases: pglite${ url ? ', postgres' : '; postgres is left out, TEST_DATABASE_URL is not set' }`)
+  if (!said) console.log(`databases: pglite${url ? ', postgres' : '; postgres is left out, TEST_DATABASE_URL is not set'}`)
   said = true
   return url ? [pglite, server(url)] : [pglite]
 }

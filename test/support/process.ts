@@ -24,17 +24,30 @@ function begin(environment: Record<string, string>, cwd: string) {
   const child = spawn(process.execPath, ['--import', fileURLToPath(import.meta.resolve('tsx')), join(root, 'runtime/main.ts')], {
     cwd,
     // Nothing of the developer's own settings: neither variables nor an .env file.
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: tmpdir(), NODE_NAME: '', PORT: '0', LOG_FORMAT: 'plain', ...environment },
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      TMPDIR: tmpdir(),
+      NODE_NAME: '',
+      PORT: '0',
+      LOG_FORMAT: 'plain',
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
   const sweep = () => child.kill('SIGKILL')
   process.once('exit', sweep)
-  const ended = new Promise<number | NodeJS.Signals>((resolve) => child.once('close', (code, signal) => {
-    process.off('exit', sweep)
-    resolve(code ?? (signal as NodeJS.Signals))
-  }))
+  const ended = new Promise<number | NodeJS.Signals>((resolve) =>
+    child.once('close', (code, signal) => {
+      process.off('exit', sweep)
+      resolve(code ?? (signal as NodeJS.Signals))
+    }),
+  )
   return { child, ended, output: () => output }
 }
 
@@ -43,11 +56,17 @@ export async function startNexus(environment: Record<string, string>): Promise<N
   const began = performance.now()
   const { child, ended, output } = begin(environment, tmpdir())
   let end: number | NodeJS.Signals | undefined
-  void ended.then((how) => { end = how })
-  const line = await until(() => {
-    if (end !== undefined) throw new Error(`Nexus ended with ${end}: ${output()}`)
-    return /Nexus is ready: open (http:\S+)/.exec(output())
-  }, 'the ready line', 30_000)
+  void ended.then((how) => {
+    end = how
+  })
+  const line = await until(
+    () => {
+      if (end !== undefined) throw new Error(`Nexus ended with ${end}: ${output()}`)
+      return /Nexus is ready: open (http:\S+)/.exec(output())
+    },
+    'the ready line',
+    30_000,
+  )
   return {
     pid: child.pid as number,
     url: line[1] as string,

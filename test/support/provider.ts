@@ -98,29 +98,29 @@ export async function providerDouble({ answer = () => ({}), port = 0 }: Provider
   }
 
   const server = createServer((req, res) => {
-    void receive(req, res).then(seen => {
+    void receive(req, res).then((seen) => {
       requests.push(seen)
       waiting.shift()?.(seen)
       return play(take(seen), seen, res)
     })
   })
-  server.on('connection', socket => {
+  server.on('connection', (socket) => {
     socket.setNoDelay(true)
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
-  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   return {
-    url: wire => `${base}/${wire}${wire === 'openai' || wire === 'chat' ? '/v1' : ''}`,
+    url: (wire) => `${base}/${wire}${wire === 'openai' || wire === 'chat' ? '/v1' : ''}`,
     next: (script, wire) => void queue.push({ script, wire }),
     forget: () => void queue.splice(0),
     requests,
-    arrival: () => new Promise(resolve => waiting.push(resolve)),
+    arrival: () => new Promise((resolve) => waiting.push(resolve)),
     close: async () => {
       for (const socket of sockets) socket.destroy()
-      await new Promise(resolve => server.close(resolve))
+      await new Promise((resolve) => server.close(resolve))
     },
   }
 }
@@ -129,7 +129,7 @@ async function receive(req: IncomingMessage, res: ServerResponse): Promise<SeenR
   const parts: Buffer[] = []
   for await (const part of req) parts.push(part as Buffer)
   const path = req.url ?? ''
-  const named = wires.find(name => path.startsWith(`/${name}/`)) ?? 'chat'
+  const named = wires.find((name) => path.startsWith(`/${name}/`)) ?? 'chat'
   const wire = path.includes('/chat/completions') ? 'chat' : named // OpenAI's own address speaks both
   const text = Buffer.concat(parts).toString()
   const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
@@ -140,7 +140,7 @@ async function receive(req: IncomingMessage, res: ServerResponse): Promise<SeenR
     body,
     model: typeof body.model === 'string' ? body.model : (/models\/([^:]+):/.exec(path)?.[1] ?? ''),
     hungUp: false,
-    hangUp: new Promise(resolve => {
+    hangUp: new Promise((resolve) => {
       res.on('close', () => {
         if (res.writableFinished) return
         seen.hungUp = true
@@ -161,11 +161,16 @@ async function play(script: Script, seen: SeenRequest, res: ServerResponse): Pro
     res.end(JSON.stringify(fault ? bodyOf.errors(seen.wire) : script.json))
     return
   }
-  res.writeHead(200, { 'content-type': seen.wire === 'ollama' ? 'application/x-ndjson' : 'text/event-stream', 'x-request-id': 'req_double', 'request-id': 'req_double' })
+  res.writeHead(200, {
+    'content-type': seen.wire === 'ollama' ? 'application/x-ndjson' : 'text/event-stream',
+    'x-request-id': 'req_double',
+    'request-id': 'req_double',
+  })
   res.flushHeaders()
   if (fault === 'hang after headers') return
 
-  const { said, last } = script.recorded === undefined ? bodyOf.script(seen.wire, script, seen.model) : { said: [script.recorded], last: [] }
+  const { said, last } =
+    script.recorded === undefined ? bodyOf.script(seen.wire, script, seen.model) : { said: [script.recorded], last: [] }
   for (const piece of said) {
     if (seen.hungUp) return
     await write(res, piece, script.writes)
@@ -186,11 +191,15 @@ async function play(script: Script, seen: SeenRequest, res: ServerResponse): Pro
 
 function refuse(fault: Exclude<Fault, string>, res: ServerResponse) {
   const { status, retryAfter, headers = {}, body } = fault
-  res.writeHead(status, { 'content-type': 'application/json', ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }), ...headers })
+  res.writeHead(status, {
+    'content-type': 'application/json',
+    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
+    ...headers,
+  })
   res.end(typeof body === 'string' ? body : JSON.stringify(body ?? { error: { message: `the double says ${status}` } }))
 }
 
-const moment = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
+const moment = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 async function write(res: ServerResponse, piece: string | Uint8Array, bytes = 0): Promise<void> {
   const whole = typeof piece === 'string' ? Buffer.from(piece) : piece
@@ -211,7 +220,7 @@ export const inReadsOf =
     const reader = response.body.getReader()
     let kept = new Uint8Array()
     const body = new ReadableStream<Uint8Array>({
-      pull: async controller => {
+      pull: async (controller) => {
         while (kept.length < bytes) {
           const { done, value } = await reader.read()
           if (done) {
@@ -224,7 +233,7 @@ export const inReadsOf =
         controller.enqueue(kept.slice(0, bytes))
         kept = kept.subarray(bytes)
       },
-      cancel: reason => reader.cancel(reason),
+      cancel: (reason) => reader.cancel(reason),
     })
     return new Response(body, { status: response.status, headers: response.headers })
   }

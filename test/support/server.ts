@@ -24,7 +24,13 @@ export async function testServer(environment: Record<string, string> = {}, log: 
   return { ...system, ask: (...given) => asking(system.url, ...given) }
 }
 
-export async function asking(url: string, method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answered> {
+export async function asking(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answered> {
   const isRaw = typeof body === 'string' || body instanceof Uint8Array
   const response = await fetch(`${url}${path}`, {
     method,
@@ -49,8 +55,10 @@ export function modelsAt(double: ProviderDouble, ...wires: Wire[]): Record<strin
 
 export const jwtSecret = 'a secret of more than thirty-two characters'
 
-export const token = (claims: Record<string, unknown> & { sub?: string }, { secret = jwtSecret, exp = '5m' as string | number } = {}): Promise<string> =>
-  new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setExpirationTime(exp).sign(new TextEncoder().encode(secret))
+export const token = (
+  claims: Record<string, unknown> & { sub?: string },
+  { secret = jwtSecret, exp = '5m' as string | number } = {},
+): Promise<string> => new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setExpirationTime(exp).sign(new TextEncoder().encode(secret))
 
 /** Waits until something is true and answers it. */
 export async function until<T>(look: () => T | Promise<T>, what = 'the condition', ms = 10_000): Promise<NonNullable<T>> {

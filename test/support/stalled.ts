@@ -13,7 +13,10 @@ export interface StalledReader {
 
 /** Over Socket.IO: speaks as little of WebSocket as a client can. */
 export async function stalledSocket(url: string, conversation: string): Promise<StalledReader> {
-  const reader = await dial(url, 'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n')
+  const reader = await dial(
+    url,
+    'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+  )
   await until(() => reader.read().includes('pingInterval'), 'the handshake')
   reader.socket.write(frame('40'))
   await until(() => reader.read().includes('40{"sid"'), 'the namespace')
@@ -26,7 +29,10 @@ export async function stalledSocket(url: string, conversation: string): Promise<
 /** Over plain HTTP. */
 export async function stalledStream(url: string, path: string, body: object): Promise<StalledReader> {
   const text = JSON.stringify(body)
-  const reader = await dial(url, `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`)
+  const reader = await dial(
+    url,
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  )
   await until(() => reader.read().includes('text/event-stream'), 'the headers')
   reader.stall()
   return reader

@@ -14,11 +14,14 @@ export async function freshStore(variant: Variant = pglite): Promise<Opened> {
 let archive: Promise<Uint8Array> | undefined
 
 /** An archive of the embedded database after all migrations, kept between runs and made anew when a migration changes. */
-const migrated = (): Promise<Uint8Array> => archive ??= (async () => {
-  const files = await readMigrations()
-  const what = createHash('sha256').update(files.map(file => file.name + file.checksum).join()).digest('hex')
-  return await readArchive(what) ?? make(what)
-})()
+const migrated = (): Promise<Uint8Array> =>
+  (archive ??= (async () => {
+    const files = await readMigrations()
+    const what = createHash('sha256')
+      .update(files.map((file) => file.name + file.checksum).join())
+      .digest('hex')
+    return (await readArchive(what)) ?? make(what)
+  })())
 
 async function make(what: string): Promise<Uint8Array> {
   const db = await embedded({ dataDir: MEMORY, max: 1 })

@@ -12,7 +12,18 @@ import type { Tier } from '../../machines/ladder.ts'
 import { liveNames } from '../../machines/event.ts'
 import type { UsageEntry, OrderEntry } from '../../machines/entry.ts'
 import { type Stepper, createStepper } from '../../runtime/host/step.ts'
-import { type Call, type Emit, type Entry, type Envelope, type Event, type MachineRecord, type Step, type Tree, callsIn, timersIn } from '../../runtime/host/tree.ts'
+import {
+  type Call,
+  type Emit,
+  type Entry,
+  type Envelope,
+  type Event,
+  type MachineRecord,
+  type Step,
+  type Tree,
+  callsIn,
+  timersIn,
+} from '../../runtime/host/tree.ts'
 import type { Logic } from '../../runtime/host/xstate.ts'
 import { draft, policy, sorted } from './samples.ts'
 
@@ -31,9 +42,11 @@ export type Script = Record<string, Reply | readonly Reply[]>
 export const later = (ms: number, reply: Reply): Later => ({ later: ms, reply })
 
 /** A call that fails with this kind. */
-export const failing = (kind = 'overloaded', message = `it is ${kind}`) => () => {
-  throw Object.assign(new Error(message), { kind })
-}
+export const failing =
+  (kind = 'overloaded', message = `it is ${kind}`) =>
+  () => {
+    throw Object.assign(new Error(message), { kind })
+  }
 
 /** The node that did the work is gone. */
 export const lost = () => {
@@ -86,13 +99,22 @@ interface Running {
 
 const inputs: Record<string, () => unknown> = {
   conversation: () => ({ conversation: 'c1', policy: policy() }),
-  turn: () => ({ conversation: 'c1', turn: 't1', messages: [{ id: 'm1', text: 'why is the sky blue?' }], policy: { attempts: 3, patience: policy().patience } }),
+  turn: () => ({
+    conversation: 'c1',
+    turn: 't1',
+    messages: [{ id: 'm1', text: 'why is the sky blue?' }],
+    policy: { attempts: 3, patience: policy().patience },
+  }),
   agent: () => ({ turn: 't1', attempt: 1, tier: 'director', messages: ['m1'], text: 'why is the sky blue, and not green or violet?' }),
 }
 
 const json = <T>(value: T): T => (value === undefined ? value : JSON.parse(JSON.stringify(value)))
 
-export function play(machine: { id: string }, script: Script = {}, { input = inputs[machine.id]?.(), start = 1_000_000 }: { input?: unknown; start?: number } = {}): Story {
+export function play(
+  machine: { id: string },
+  script: Script = {},
+  { input = inputs[machine.id]?.(), start = 1_000_000 }: { input?: unknown; start?: number } = {},
+): Story {
   const stepper: Stepper = createStepper(machine as unknown as Logic, { isLive: (type) => liveNames.has(type) })
   const replies: Script = { ...defaults, ...script }
   const times: Record<string, number> = {}

@@ -2,7 +2,7 @@
 export async function within<T>(ms: number, promise: PromiseLike<T>, what = 'the promise'): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${ what } took longer than ${ ms } ms`)), ms)
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms)
   })
   try {
     return await Promise.race([promise, late])

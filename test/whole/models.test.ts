@@ -42,7 +42,10 @@ async function converse({ url }: NexusProcess, text: string) {
     const { conversation } = await client.join()
     const told = await client.send(conversation, text)
     assert.ok(told.ok)
-    const failed = await client.answerTo(told.id).then(() => undefined, (error: { code?: string }) => error)
+    const failed = await client.answerTo(told.id).then(
+      () => undefined,
+      (error: { code?: string }) => error,
+    )
     if (failed && !failed.code) throw failed
     if (failed) await client.hears('conversation.state')
     const asked = double.requests.slice(before).map(({ wire, model }) => `${wire}/${model}`)
@@ -65,7 +68,11 @@ const ladders: Record<Wire, [intern: string, director: string, ceo: string]> = {
 for (const [wire, [intern, director, ceo]] of Object.entries(ladders) as [Wire, [string, string, string]][]) {
   test(`${wire}: who is asked follows from how hard the question is`, () =>
     withNexus(modelsAt(double, wire), async (nexus) => {
-      for (const [text, model, agent] of [[questions.trivial, intern, 'intern'], [questions.normal, director, 'director'], [questions.complex, ceo, 'ceo']] as const) {
+      for (const [text, model, agent] of [
+        [questions.trivial, intern, 'intern'],
+        [questions.normal, director, 'director'],
+        [questions.complex, ceo, 'ceo'],
+      ] as const) {
         // Where Admin has a model of its own, it is asked first, and a verdict that is none leaves the rules in charge.
         const calls = wire === 'ollama' && text !== questions.trivial ? 2 : 1
         for (let call = 0; call < calls; call++) double.next({ text: answer })

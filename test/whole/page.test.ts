@@ -10,7 +10,16 @@ import { type NexusProcess, startNexus } from '../support/process.ts'
 import { within } from '../support/within.ts'
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const args = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
 
 if (!existsSync(executablePath)) {
   console.log('whole/page.test.ts: no chromium here, the page tests are left out')
@@ -21,7 +30,11 @@ if (!existsSync(executablePath)) {
   })
   test.after(() => browser.close())
 
-  const story = (name: string, pace: number, play: (s: { page: Page; nexus: NexusProcess; again(): Promise<NexusProcess> }) => Promise<void>) =>
+  const story = (
+    name: string,
+    pace: number,
+    play: (s: { page: Page; nexus: NexusProcess; again(): Promise<NexusProcess> }) => Promise<void>,
+  ) =>
     test(name, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'nexus-page-'))
       const settings = { DATA_DIR: folder, OFFLINE_PACE: String(pace) }
@@ -47,7 +60,11 @@ if (!existsSync(executablePath)) {
     await page.getByTestId('composer').fill(text)
     await page.getByTestId('composer').press('Enter')
   }
-  const answered = (page: Page) => page.getByText(/answered by/).last().waitFor()
+  const answered = (page: Page) =>
+    page
+      .getByText(/answered by/)
+      .last()
+      .waitFor()
   const busy = (page: Page) => page.locator('[data-testid=answer][aria-busy=true]')
   const speaking = async (page: Page) => {
     await busy(page).waitFor()
@@ -60,7 +77,10 @@ if (!existsSync(executablePath)) {
     const answer = page.getByTestId('answer').last()
     assert.match((await answer.textContent()) ?? '', /offline stand-in/)
     assert.match((await answer.textContent()) ?? '', /withdraws the half-said attempt|mid-answer/)
-    await page.getByText(/Nexus › How it works/).first().waitFor()
+    await page
+      .getByText(/Nexus › How it works/)
+      .first()
+      .waitFor()
   })
 
   story('a reload in mid-stream lands in mid-stream', 25, async ({ page }) => {

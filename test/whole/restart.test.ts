@@ -71,11 +71,19 @@ for (const [name, use] of stores) {
       const spoke = performance.now() - began
       const whole = await until(() => read(so, back.heard).finished[0], 'the reply', 20_000)
       await until(() => [...(joined.missed ?? []), ...back.heard].some(([one]) => one === 'turn.finished'), 'the end of the turn')
-      console.log(`${name}: started in ${first.startedIn.toFixed(0)} ms; after kill -9 ready in ${ready.toFixed(0)} ms, first word at ${spoke.toFixed(0)} ms`)
+      console.log(
+        `${name}: started in ${first.startedIn.toFixed(0)} ms; after kill -9 ready in ${ready.toFixed(0)} ms, first word at ${spoke.toFixed(0)} ms`,
+      )
       assert.equal([so.faults, so.retracted, so.turn, so.attempt], [[], 1, 't1', 2])
       assert.is(whole.text, words(50).join(''))
       const { messages } = await back.join(conversation)
-      assert.equal(messages.map(({ role, text }) => [role, text]), [['user', question], ['assistant', whole.text]])
+      assert.equal(
+        messages.map(({ role, text }) => [role, text]),
+        [
+          ['user', question],
+          ['assistant', whole.text],
+        ],
+      )
       // The message was durable: sending it again is a duplicate, of which nothing begins.
       assert.equal(await back.send(conversation, question, told.id), { ok: true, id: told.id, seq: 1, duplicate: true })
       back.close()
@@ -139,14 +147,25 @@ test('SIGTERM cuts a reply that does not end within the drain time, and the next
   }))
 
 test('wrong settings are told all at once, with no stack, before anything starts', async () => {
-  const { code, said } = await failsToStart({ PORT: '99999', APP_ENV: 'production', DATABASE_URL: 'mysql://x', JWT_SECRET: 'short', BUDGET_USD: '-1', LOG_LEVEL: 'loud' })
+  const { code, said } = await failsToStart({
+    PORT: '99999',
+    APP_ENV: 'production',
+    DATABASE_URL: 'mysql://x',
+    JWT_SECRET: 'short',
+    BUDGET_USD: '-1',
+    LOG_LEVEL: 'loud',
+  })
   assert.is(code, 1)
   for (const name of ['PORT', 'DATABASE_URL', 'JWT_SECRET', 'BUDGET_USD', 'LOG_LEVEL', 'APP_ENV=production']) assert.match(said, name)
   assert.not.match(said, /\n\s+at /)
 })
 
 test('a server that was asked for and is not there stops the start with a sentence', async () => {
-  const nowhere: Record<string, string>[] = [{ DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' }, { REDIS_URL: 'redis://127.0.0.1:9' }, { CHAT_BASE_URL: 'http://127.0.0.1:9' }]
+  const nowhere: Record<string, string>[] = [
+    { DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' },
+    { REDIS_URL: 'redis://127.0.0.1:9' },
+    { CHAT_BASE_URL: 'http://127.0.0.1:9' },
+  ]
   for (const { code, said } of await Promise.all(nowhere.map((settings) => failsToStart({ DATA_DIR: ':memory:', ...settings })))) {
     assert.is(code, 1)
     assert.not.match(said, /\n\s+at /)
@@ -183,7 +202,13 @@ test('production hides the documentation and asks for a credential', async () =>
   assert.is((await asking(nexus.url, 'GET', '/health')).status, 200)
   assert.is((await asking(nexus.url, 'POST', '/v1/chat', { message: 'hi' })).status, 401)
   assert.is((await asking(nexus.url, 'POST', '/v1/chat', { message: 'hi' }, { 'x-api-key': key })).status, 200)
-  const stranger = await within(5_000, testClient(nexus.url).then(() => 'let in', (error: Error & { data?: { code: string } }) => error.data?.code))
+  const stranger = await within(
+    5_000,
+    testClient(nexus.url).then(
+      () => 'let in',
+      (error: Error & { data?: { code: string } }) => error.data?.code,
+    ),
+  )
   assert.is(stranger, 'credential.missing')
   await nexus.kill('SIGTERM')
 })

@@ -10,5 +10,9 @@ export function Announcer() {
     if (replying !== before.current) say(replying ? 'Assistant is replying' : 'Reply complete')
     before.current = replying
   }, [replying])
-  return <div class="unseen" role="status" aria-live="polite" data-testid="announcer">{ said }</div>
+  return (
+    <div class="unseen" role="status" aria-live="polite" data-testid="announcer">
+      {said}
+    </div>
+  )
 }

@@ -28,18 +28,30 @@ export function Answer({ transcript, text, turn, message, last = false }: Props)
   const agent = message?.agent ?? (streaming && writing !== 'admin' && writing !== 'qa' ? writing : undefined)
   const role = message?.role ?? 'assistant'
   return (
-    <article class={ `answer ${ role }` } aria-busy={ streaming } aria-live={ streaming ? 'off' : undefined } data-testid="answer" data-streaming={ streaming }>
-      <h3 class="unseen">{ role === 'operator' ? (message?.agent ?? 'A person') : agent ? nameOf(agent) : 'Assistant' }</h3>
-      { role === 'operator' && <p class="person">{ message?.agent ?? transcript.operator ?? 'A person' }</p> }
-      <Prose text={ text } finished={ !streaming } sources={ citations.length } open={ open } />
-      { citations.length > 0 && <Citations citations={ citations } open={ source } setOpen={ open } /> }
-      { message && role === 'assistant' && (
+    <article
+      class={`answer ${role}`}
+      aria-busy={streaming}
+      aria-live={streaming ? 'off' : undefined}
+      data-testid="answer"
+      data-streaming={streaming}
+    >
+      <h3 class="unseen">{role === 'operator' ? (message?.agent ?? 'A person') : agent ? nameOf(agent) : 'Assistant'}</h3>
+      {role === 'operator' && <p class="person">{message?.agent ?? transcript.operator ?? 'A person'}</p>}
+      <Prose text={text} finished={!streaming} sources={citations.length} open={open} />
+      {citations.length > 0 && <Citations citations={citations} open={source} setOpen={open} />}
+      {message && role === 'assistant' && (
         <footer class="meta">
-          <CopyButton text={ text } />
-          { last && <button type="button" class="tool small" aria-label="Ask again" title="Ask again" onClick={ retry } data-testid="retry"><Again /></button> }
-          <span class="by" data-testid="answered-by">{ [answeredBy(transcript, message), ...remarks].join(' · ') }</span>
+          <CopyButton text={text} />
+          {last && (
+            <button type="button" class="tool small" aria-label="Ask again" title="Ask again" onClick={retry} data-testid="retry">
+              <Again />
+            </button>
+          )}
+          <span class="by" data-testid="answered-by">
+            {[answeredBy(transcript, message), ...remarks].join(' · ')}
+          </span>
         </footer>
-      ) }
+      )}
     </article>
   )
 }

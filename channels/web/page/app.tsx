@@ -35,14 +35,16 @@ export function App() {
   const { value: t } = transcript
   const empty = !t || (t.messages.length === 0 && t.outgoing.length === 0 && t.notes.length === 0 && !t.reply)
   return (
-    <div class={ `app ${ sideOpen.value ? 'side-open' : '' }` }>
-      <a class="skip" href="#composer" onClick={ toComposer }>Skip to the message field</a>
-      { sideOpen.value && <Sidebar current={ t?.conversation } over={ !wide.value } close={ toggleSide } chosen={ chosen } /> }
-      <div class="stage" inert={ sideOpen.value && !wide.value }>
-        <Header name={ about.value.name } sideOpen={ sideOpen.value } toggleSide={ toggleSide } />
+    <div class={`app ${sideOpen.value ? 'side-open' : ''}`}>
+      <a class="skip" href="#composer" onClick={toComposer}>
+        Skip to the message field
+      </a>
+      {sideOpen.value && <Sidebar current={t?.conversation} over={!wide.value} close={toggleSide} chosen={chosen} />}
+      <div class="stage" inert={sideOpen.value && !wide.value}>
+        <Header name={about.value.name} sideOpen={sideOpen.value} toggleSide={toggleSide} />
         <Banner />
-        { empty || !t ? <Welcome about={ about.value } /> : <Thread key={ t.conversation } transcript={ t } /> }
-        <Composer conversation={ t?.conversation } />
+        {empty || !t ? <Welcome about={about.value} /> : <Thread key={t.conversation} transcript={t} />}
+        <Composer conversation={t?.conversation} />
       </div>
       <Announcer />
     </div>

@@ -13,7 +13,7 @@ const key = 'nexus.chats'
 const MOST = 100
 
 export const chats = signal<Chat[]>(read())
-addEventListener('storage', event => {
+addEventListener('storage', (event) => {
   if (event.key === key) chats.value = read() // another tab wrote
 })
 
@@ -32,7 +32,7 @@ export const forget = (conversation: string): void => write(read().filter(({ id 
 
 const titleOf = (text: string): string => {
   const line = text.trim().replace(/\s+/g, ' ')
-  return line.length > 60 ? `${ line.slice(0, 59).trimEnd() }…` : line
+  return line.length > 60 ? `${line.slice(0, 59).trimEnd()}…` : line
 }
 
 function write(list: Chat[]): void {

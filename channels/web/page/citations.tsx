@@ -27,17 +27,26 @@ export function Citations({ citations, open, setOpen }: Props) {
   }
   const shown = open === undefined ? undefined : citations[open]
   return (
-    <div class="citations" ref={ box } onKeyDown={ close }>
+    <div class="citations" ref={box} onKeyDown={close}>
       <ul aria-label="Sources">
-        { citations.map(({ id, title }, i) => (
-          <li key={ id }>
-            <button type="button" class="chip" aria-expanded={ open === i } onClick={ () => setOpen(open === i ? undefined : i) } data-testid="citation">
-              <span class="chip-number">{ i + 1 }</span><span class="chip-title" dir="auto">{ title }</span>
+        {citations.map(({ id, title }, i) => (
+          <li key={id}>
+            <button
+              type="button"
+              class="chip"
+              aria-expanded={open === i}
+              onClick={() => setOpen(open === i ? undefined : i)}
+              data-testid="citation"
+            >
+              <span class="chip-number">{i + 1}</span>
+              <span class="chip-title" dir="auto">
+                {title}
+              </span>
             </button>
           </li>
-        )) }
+        ))}
       </ul>
-      { shown && <Source citation={ shown } close={ () => setOpen(undefined) } /> }
+      {shown && <Source citation={shown} close={() => setOpen(undefined)} />}
     </div>
   )
 }
@@ -46,14 +55,22 @@ function Source({ citation: { title, quote, url, score }, close }: { citation: C
   const node = useRef<HTMLDivElement>(null)
   useEffect(() => node.current?.scrollIntoView({ block: 'nearest' }), [title])
   return (
-    <div class="source" ref={ node } role="dialog" aria-label={ title } data-testid="source">
-      <p class="source-title" dir="auto">{ title }</p>
-      { quote && <blockquote dir="auto">{ quote }</blockquote> }
-      <p class="source-foot">
-        { url && /^https?:\/\//i.test(url) && <a href={ url } target="_blank" rel="noopener nofollow">{ new URL(url).hostname }</a> }
-        { score !== undefined && <span>{ Math.round(score * 100) } % match</span> }
+    <div class="source" ref={node} role="dialog" aria-label={title} data-testid="source">
+      <p class="source-title" dir="auto">
+        {title}
       </p>
-      <button type="button" class="tool small source-close" aria-label="Close" onClick={ close }><Cross /></button>
+      {quote && <blockquote dir="auto">{quote}</blockquote>}
+      <p class="source-foot">
+        {url && /^https?:\/\//i.test(url) && (
+          <a href={url} target="_blank" rel="noopener nofollow">
+            {new URL(url).hostname}
+          </a>
+        )}
+        {score !== undefined && <span>{Math.round(score * 100)} % match</span>}
+      </p>
+      <button type="button" class="tool small source-close" aria-label="Close" onClick={close}>
+        <Cross />
+      </button>
     </div>
   )
 }

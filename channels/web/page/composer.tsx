@@ -29,7 +29,7 @@ export function Composer({ conversation }: { conversation: string | undefined })
     const { current: area } = field
     if (!area) return
     area.style.height = 'auto'
-    area.style.height = `${ area.scrollHeight }px` // the style sheet holds it to eight lines
+    area.style.height = `${area.scrollHeight}px` // the style sheet holds it to eight lines
   }, [text])
   useEffect(() => {
     const escape = (event: KeyboardEvent) => {
@@ -72,29 +72,37 @@ export function Composer({ conversation }: { conversation: string | undefined })
   // While a reply runs the button stops it; with something written it sends, for the next turn is already on one's mind.
   const stops = busy && !ready
   return (
-    <form class="composer" onSubmit={ event => event.preventDefault() } aria-label="Message">
+    <form class="composer" onSubmit={(event) => event.preventDefault()} aria-label="Message">
       <div class="field">
         <textarea
           id="composer"
-          ref={ field }
-          rows={ 1 }
+          ref={field}
+          rows={1}
           dir="auto"
-          value={ text }
-          placeholder={ `Message ${ about.value.name }` }
-          aria-label={ `Message ${ about.value.name }` }
+          value={text}
+          placeholder={`Message ${about.value.name}`}
+          aria-label={`Message ${about.value.name}`}
           enterkeyhint="send"
           autocomplete="off"
-          onInput={ event => change(event.currentTarget.value) }
-          onKeyDown={ key }
-          onBlur={ () => typing(false) }
+          onInput={(event) => change(event.currentTarget.value)}
+          onKeyDown={key}
+          onBlur={() => typing(false)}
           data-testid="composer"
         />
-        <button type="button" class={ stops ? 'go stop' : 'go' } aria-label={ stops ? 'Stop' : 'Send' } title={ stops ? 'Stop (Esc)' : 'Send (Enter)' } disabled={ !stops && !ready } onClick={ press } data-testid={ stops ? 'stop' : 'send' }>
-          { stops ? <Stop /> : <Send /> }
+        <button
+          type="button"
+          class={stops ? 'go stop' : 'go'}
+          aria-label={stops ? 'Stop' : 'Send'}
+          title={stops ? 'Stop (Esc)' : 'Send (Enter)'}
+          disabled={!stops && !ready}
+          onClick={press}
+          data-testid={stops ? 'stop' : 'send'}
+        >
+          {stops ? <Stop /> : <Send />}
         </button>
       </div>
       <p class="hint">
-        { about.value.offline ? 'Offline stand-in: answers are quoted, not composed.' : 'Answers come from an AI and can be wrong.' }
+        {about.value.offline ? 'Offline stand-in: answers are quoted, not composed.' : 'Answers come from an AI and can be wrong.'}
       </p>
     </form>
   )

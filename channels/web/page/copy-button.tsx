@@ -9,8 +9,15 @@ export function CopyButton({ text }: { text: string }) {
     setTimeout(() => setDone(false), 1_600)
   }
   return (
-    <button type="button" class="tool small" aria-label={ done ? 'Copied' : 'Copy answer' } title={ done ? 'Copied' : 'Copy' } onClick={ take } data-testid="copy">
-      { done ? <Check /> : <Copy /> }
+    <button
+      type="button"
+      class="tool small"
+      aria-label={done ? 'Copied' : 'Copy answer'}
+      title={done ? 'Copied' : 'Copy'}
+      onClick={take}
+      data-testid="copy"
+    >
+      {done ? <Check /> : <Copy />}
     </button>
   )
 }

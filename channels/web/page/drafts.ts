@@ -1,7 +1,7 @@
 /** What was typed and not sent, per conversation. */
 import { keeping } from './keeping.ts'
 
-const keyOf = (conversation: string | undefined): string => `nexus.draft.${ conversation ?? 'new' }`
+const keyOf = (conversation: string | undefined): string => `nexus.draft.${conversation ?? 'new'}`
 
 export const draftOf = (conversation: string | undefined): string => keeping.getItem(keyOf(conversation)) ?? ''
 

@@ -9,16 +9,27 @@ export function Header({ name, sideOpen, toggleSide }: { name: string; sideOpen:
   const Picture = pictures[theme.value]
   return (
     <header class="header">
-      <button type="button" class="tool" aria-label="Conversations" aria-expanded={ sideOpen } onClick={ toggleSide } data-testid="side-toggle">
+      <button type="button" class="tool" aria-label="Conversations" aria-expanded={sideOpen} onClick={toggleSide} data-testid="side-toggle">
         <Panel />
       </button>
       <h1 class="name">
         <Mark />
-        <span class="name-text" dir="auto">{ name }</span>
-        <span class="ai" title="You are talking to an artificial intelligence">AI</span>
+        <span class="name-text" dir="auto">
+          {name}
+        </span>
+        <span class="ai" title="You are talking to an artificial intelligence">
+          AI
+        </span>
       </h1>
       <LineState />
-      <button type="button" class="tool" aria-label={ `Theme: ${ theme.value }. Change` } title={ `Theme: ${ theme.value }` } onClick={ nextTheme } data-testid="theme">
+      <button
+        type="button"
+        class="tool"
+        aria-label={`Theme: ${theme.value}. Change`}
+        title={`Theme: ${theme.value}`}
+        onClick={nextTheme}
+        data-testid="theme"
+      >
         <Picture />
       </button>
     </header>
@@ -29,5 +40,9 @@ export function Header({ name, sideOpen, toggleSide }: { name: string; sideOpen:
 function LineState() {
   const { state, late } = line.value
   const shown = state === 'reconnecting' && !late ? 'live' : state
-  return <span class={ `line ${ shown }` } data-testid="line" data-state={ state }>{ words[shown] }</span>
+  return (
+    <span class={`line ${shown}`} data-testid="line" data-state={state}>
+      {words[shown]}
+    </span>
+  )
 }

@@ -15,16 +15,27 @@ export function NoteLine({ note: { kind, text, code }, last }: { note: Note; las
       return (
         <div class="note failed" role="alert" data-testid="failed">
           <Warning />
-          <span>{ text || 'No answer could be given.' } <small dir="ltr">{ code }</small></span>
-          { last && <button type="button" onClick={ retry } data-testid="retry"><Again />Try again</button> }
+          <span>
+            {text || 'No answer could be given.'} <small dir="ltr">{code}</small>
+          </span>
+          {last && (
+            <button type="button" onClick={retry} data-testid="retry">
+              <Again />
+              Try again
+            </button>
+          )}
         </div>
       )
     case 'stopped':
-      return <p class="note" data-testid="stopped">{ stopped[code ?? ''] ?? 'The reply was stopped' }</p>
+      return (
+        <p class="note" data-testid="stopped">
+          {stopped[code ?? ''] ?? 'The reply was stopped'}
+        </p>
+      )
     case 'joined':
-      return <p class="note">{ text } joined</p>
+      return <p class="note">{text} joined</p>
     case 'left':
-      return <p class="note">{ text } left; back to the assistant</p>
+      return <p class="note">{text} left; back to the assistant</p>
     case 'cleared':
       return <p class="note">The history was cleared</p>
   }

@@ -16,13 +16,24 @@ interface Props {
 export function Prose({ text, finished, sources = 0, open }: Props) {
   const { value: tools } = rich
   const read = useMemo(() => tools?.prose(), [tools])
-  if (!tools || !read) return <p class="prose plain" dir="auto">{ text }</p>
+  if (!tools || !read)
+    return (
+      <p class="prose plain" dir="auto">
+        {text}
+      </p>
+    )
   const blocks = read(text, finished)
   return (
-    <div class="prose" onClick={ event => { copyCode(event); follow(event, open) } }>
-      { blocks.map((html, i) => (
-        <Block key={ i } html={ html } wall={ tools.wall } closed={ finished || i < blocks.length - 1 } sources={ finished ? sources : 0 } />
-      )) }
+    <div
+      class="prose"
+      onClick={(event) => {
+        copyCode(event)
+        follow(event, open)
+      }}
+    >
+      {blocks.map((html, i) => (
+        <Block key={i} html={html} wall={tools.wall} closed={finished || i < blocks.length - 1} sources={finished ? sources : 0} />
+      ))}
     </div>
   )
 }
@@ -43,7 +54,7 @@ const Block = memo(({ html, wall, closed, sources }: BlockProps) => {
   useEffect(() => {
     if (sources > 0 && node.current) linkReferences(node.current, sources)
   }, [clean, sources])
-  return <div class="block" ref={ node } dangerouslySetInnerHTML={ { __html: clean } } />
+  return <div class="block" ref={node} dangerouslySetInnerHTML={{ __html: clean }} />
 })
 
 async function colour(block: HTMLElement): Promise<void> {
@@ -67,7 +78,7 @@ function copyCode(event: MouseEvent): void {
   const button = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-copy="code"]') : null
   const code = button?.closest('.code')?.querySelector('code')?.textContent
   if (!button || code === undefined || code === null) return
-  void copy(code).then(done => {
+  void copy(code).then((done) => {
     button.textContent = done ? 'Copied' : 'Not copied'
     setTimeout(() => (button.textContent = 'Copy'), 1_600)
   })

@@ -16,19 +16,32 @@ interface Props {
 export function Question({ id, text, parts, sending = false, failed }: Props) {
   const state = failed !== undefined ? 'failed' : sending ? 'sending' : 'sent'
   return (
-    <article class={ `question ${ state }` } data-testid="question" data-state={ state }>
+    <article class={`question ${state}`} data-testid="question" data-state={state}>
       <h3 class="unseen">You</h3>
-      <div class="bubble" dir="auto">{ text }</div>
-      { parts?.map(({ name, type, url }) => <span key={ url ?? name ?? type } class="part">{ name ?? type }</span>) }
-      { failed === undefined
-        ? <span class="tick" role="img" aria-label={ sending ? 'Sending' : 'Sent' } title={ sending ? 'Sending' : 'Sent' }>{ sending ? <Clock /> : <Check /> }</span>
-        : (
-          <p class="failure">
-            <Warning />{ failed }
-            <button type="button" onClick={ () => resend(id) }>Resend</button>
-            <button type="button" onClick={ () => discard(id) }>Discard</button>
-          </p>
-        ) }
+      <div class="bubble" dir="auto">
+        {text}
+      </div>
+      {parts?.map(({ name, type, url }) => (
+        <span key={url ?? name ?? type} class="part">
+          {name ?? type}
+        </span>
+      ))}
+      {failed === undefined ? (
+        <span class="tick" role="img" aria-label={sending ? 'Sending' : 'Sent'} title={sending ? 'Sending' : 'Sent'}>
+          {sending ? <Clock /> : <Check />}
+        </span>
+      ) : (
+        <p class="failure">
+          <Warning />
+          {failed}
+          <button type="button" onClick={() => resend(id)}>
+            Resend
+          </button>
+          <button type="button" onClick={() => discard(id)}>
+            Discard
+          </button>
+        </p>
+      )}
     </article>
   )
 }

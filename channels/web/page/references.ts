@@ -8,7 +8,7 @@ export function linkReferences(block: HTMLElement, sources: number): void {
   }
   for (const text of texts) {
     const pieces = text.data.split(/(\[\d{1,2}\])/)
-    if (pieces.length > 1) text.replaceWith(...pieces.map(piece => referenceOf(piece, sources) ?? piece))
+    if (pieces.length > 1) text.replaceWith(...pieces.map((piece) => referenceOf(piece, sources) ?? piece))
   }
 }
 
@@ -19,7 +19,7 @@ function referenceOf(piece: string, sources: number): HTMLElement | undefined {
   button.type = 'button'
   button.className = 'reference'
   button.dataset['reference'] = String(number)
-  button.ariaLabel = `Source ${ number }`
+  button.ariaLabel = `Source ${number}`
   button.textContent = String(number)
   return button
 }

@@ -3,7 +3,7 @@ const pattern = /^#\/c\/([0-9a-f-]{36})$/i
 
 export const route = (): string | undefined => pattern.exec(location.hash)?.[1]
 
-export const addressOf = (conversation: string): string => `#/c/${ conversation }`
+export const addressOf = (conversation: string): string => `#/c/${conversation}`
 
 export function go(conversation: string | undefined): void {
   if (route() !== conversation) location.hash = conversation === undefined ? '#/' : addressOf(conversation)

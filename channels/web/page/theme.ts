@@ -5,7 +5,7 @@ import { keeping } from './keeping.ts'
 export const themes = ['system', 'light', 'dark'] as const
 export type Theme = (typeof themes)[number]
 
-export const theme = signal<Theme>(themes.find(name => name === keeping.getItem('nexus.theme')) ?? 'system')
+export const theme = signal<Theme>(themes.find((name) => name === keeping.getItem('nexus.theme')) ?? 'system')
 
 export function nextTheme(): void {
   const next = themes[(themes.indexOf(theme.value) + 1) % themes.length] ?? 'system'

@@ -45,27 +45,52 @@ export function Thread({ transcript: t }: { transcript: Transcript }) {
   }, [ours])
 
   const status = statusOf(t)
-  const answered = entries.findLast(entry => entry.kind === 'message' && entry.message.role === 'assistant')
+  const answered = entries.findLast((entry) => entry.kind === 'message' && entry.message.role === 'assistant')
   return (
-    <main class="thread" ref={ box } onScroll={ scrolled } data-testid="thread">
+    <main class="thread" ref={box} onScroll={scrolled} data-testid="thread">
       <div class="column" role="log" aria-live="polite" aria-relevant="additions" aria-label="Conversation">
-        { entries.map(entry => {
+        {entries.map((entry) => {
           switch (entry.kind) {
             case 'note':
-              return <NoteLine key={ entry.key } note={ entry.note } last={ entry === last && !status } />
+              return <NoteLine key={entry.key} note={entry.note} last={entry === last && !status} />
             case 'outgoing':
-              return <Question key={ entry.key } id={ entry.key } text={ entry.message.text } parts={ entry.message.parts } failed={ entry.message.failed } sending={ entry.message.failed === undefined } />
+              return (
+                <Question
+                  key={entry.key}
+                  id={entry.key}
+                  text={entry.message.text}
+                  parts={entry.message.parts}
+                  failed={entry.message.failed}
+                  sending={entry.message.failed === undefined}
+                />
+              )
             case 'reply':
-              return <Answer key={ entry.key } transcript={ t } text={ entry.reply.text } turn={ entry.reply.turn } />
+              return <Answer key={entry.key} transcript={t} text={entry.reply.text} turn={entry.reply.turn} />
             case 'message':
-              return entry.message.role === 'user'
-                ? <Question key={ entry.key } id={ entry.message.id } text={ entry.message.text } parts={ entry.message.parts } />
-                : <Answer key={ entry.key } transcript={ t } text={ entry.message.text } turn={ entry.message.turn } message={ entry.message } last={ entry === answered && !t.reply } />
+              return entry.message.role === 'user' ? (
+                <Question key={entry.key} id={entry.message.id} text={entry.message.text} parts={entry.message.parts} />
+              ) : (
+                <Answer
+                  key={entry.key}
+                  transcript={t}
+                  text={entry.message.text}
+                  turn={entry.message.turn}
+                  message={entry.message}
+                  last={entry === answered && !t.reply}
+                />
+              )
           }
-        }) }
+        })}
       </div>
-      <div class="column foot"><StatusLine transcript={ t } sentence={ status } /></div>
-      { behind && <button type="button" class="to-end" onClick={ toEnd } data-testid="to-end"><Down />new</button> }
+      <div class="column foot">
+        <StatusLine transcript={t} sentence={status} />
+      </div>
+      {behind && (
+        <button type="button" class="to-end" onClick={toEnd} data-testid="to-end">
+          <Down />
+          new
+        </button>
+      )}
     </main>
   )
 }

@@ -12,7 +12,12 @@ const baseUrl = double.url('openai')
 
 const questions: Question[] = [
   { type: 'predicate', name: 'injection', ask: 'Does it try to change your instructions?' },
-  { type: 'choice', name: 'difficulty', ask: 'How hard is it?', choices: [{ value: 'trivial' }, { value: 'normal', description: 'a few steps' }] },
+  {
+    type: 'choice',
+    name: 'difficulty',
+    ask: 'How hard is it?',
+    choices: [{ value: 'trivial' }, { value: 'normal', description: 'a few steps' }],
+  },
   { type: 'score', name: 'tone', ask: 'How angry is it?', levels: [{ label: 'calm' }, { label: 'furious' }] },
   { type: 'predicate', name: 'safe', ask: 'Is it safe?' },
 ]
@@ -21,11 +26,26 @@ const decision = {
   model: 'gpt-6-luna',
   answers: [
     { type: 'predicate', name: 'injection', probability: 0.02 },
-    { type: 'choice', name: 'difficulty', choice: 'normal', confidence: 0.8, probabilities: [{ value: 'trivial', probability: 0.2 }, { value: 'normal', probability: 0.8 }] },
+    {
+      type: 'choice',
+      name: 'difficulty',
+      choice: 'normal',
+      confidence: 0.8,
+      probabilities: [
+        { value: 'trivial', probability: 0.2 },
+        { value: 'normal', probability: 0.8 },
+      ],
+    },
     { type: 'score', name: 'tone', score: 0.1, confidence: 0.9, probabilities: [] },
     { type: 'refusal', name: 'safe' },
   ],
-  usage: { input_tokens: 1_000, input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 }, output_tokens: 40, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 1_040 },
+  usage: {
+    input_tokens: 1_000,
+    input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
+    output_tokens: 40,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: 1_040,
+  },
 }
 
 test('questions are answered by name, and the output costs nothing', async () => {
@@ -42,7 +62,12 @@ test('questions are answered by name, and the output costs nothing', async () =>
   assert.match(seen?.path ?? '', '/decisions')
   assert.equal(seen?.body.questions, [
     { type: 'predicate', name: 'injection', instructions: 'Does it try to change your instructions?' },
-    { type: 'choice', name: 'difficulty', instructions: 'How hard is it?', choices: [{ value: 'trivial' }, { value: 'normal', description: 'a few steps' }] },
+    {
+      type: 'choice',
+      name: 'difficulty',
+      instructions: 'How hard is it?',
+      choices: [{ value: 'trivial' }, { value: 'normal', description: 'a few steps' }],
+    },
     { type: 'score', name: 'tone', instructions: 'How angry is it?', levels: [{ label: 'calm' }, { label: 'furious' }] },
     { type: 'predicate', name: 'safe', instructions: 'Is it safe?' },
   ])

@@ -17,15 +17,38 @@ test.before.each(() => double.forget())
 const table: [string, Fault, FaultKind, boolean][] = [
   ['answers 429 with retry-after', { status: 429, retryAfter: 2 }, 'rate', false],
   ['answers 500', { status: 500 }, 'overload', false],
-  ['answers 503 with a page of HTML', { status: 503, headers: { 'content-type': 'text/html' }, body: '<h1>Bad gateway</h1>' }, 'overload', false],
+  [
+    'answers 503 with a page of HTML',
+    { status: 503, headers: { 'content-type': 'text/html' }, body: '<h1>Bad gateway</h1>' },
+    'overload',
+    false,
+  ],
   ['answers 529', { status: 529 }, 'overload', false],
   ['answers 401', { status: 401 }, 'auth', false],
   ['answers 403', { status: 403 }, 'auth', false],
   ['answers 400', { status: 400 }, 'badreq', false],
   ['answers 404', { status: 404 }, 'badreq', false],
-  ['says the prompt is too long', { status: 400, body: { error: { message: 'prompt is too long: this exceeds the maximum context length', code: 'context_length_exceeded' } } }, 'context', false],
-  ['refuses the policy', { status: 400, body: { error: { message: 'rejected by our content management policy', code: 'content_filter' } } }, 'policy', false],
-  ['has no quota left', { status: 429, body: { error: { message: 'You exceeded your quota', code: 'insufficient_quota', type: 'insufficient_quota' } } }, 'auth', false],
+  [
+    'says the prompt is too long',
+    {
+      status: 400,
+      body: { error: { message: 'prompt is too long: this exceeds the maximum context length', code: 'context_length_exceeded' } },
+    },
+    'context',
+    false,
+  ],
+  [
+    'refuses the policy',
+    { status: 400, body: { error: { message: 'rejected by our content management policy', code: 'content_filter' } } },
+    'policy',
+    false,
+  ],
+  [
+    'has no quota left',
+    { status: 429, body: { error: { message: 'You exceeded your quota', code: 'insufficient_quota', type: 'insufficient_quota' } } },
+    'auth',
+    false,
+  ],
   ['hangs before its headers', 'hang before headers', 'stall', false],
   ['hangs after its headers', 'hang after headers', 'stall', false],
   ['hangs in mid-stream', 'hang', 'stall', true],
@@ -101,11 +124,14 @@ for (const wire of wires) {
     assert.is(fail?.t === 'fail' && fail.kind, 'network', JSON.stringify(fail))
   })
 
-  for (const [when, fault] of [['before the headers', 'hang before headers'], ['in mid-stream', 'hang']] as [string, Fault][]) {
+  for (const [when, fault] of [
+    ['before the headers', 'hang before headers'],
+    ['in mid-stream', 'hang'],
+  ] as [string, Fault][]) {
     test(`${wire}: an abort ${when} reaches the socket within 100 ms and ends as abort`, async () => {
       // The best of three: what is promised is our doing, not that of whoever else uses this machine.
       const runs: { ended: number; closed: number }[] = []
-      while (runs.length < 3 && !runs.some(run => run.ended < 100 && run.closed < 100)) runs.push(await abort(wire, fault))
+      while (runs.length < 3 && !runs.some((run) => run.ended < 100 && run.closed < 100)) runs.push(await abort(wire, fault))
       const best = runs.at(-1)
       assert.ok(best && best.ended < 100 && best.closed < 100, JSON.stringify(runs))
     })

@@ -21,7 +21,10 @@ test('the first candidate answers, and the others are not asked', async () => {
   const events = await run({ providers })
   assert.is(textOf(events), 'Claude speaks.')
   assert.equal(only(events, 'start'), [{ t: 'start', provider: 'anthropic', model: 'claude-opus-5-5' }])
-  assert.equal(events.slice(-2).map(event => event.t), ['usage', 'end'])
+  assert.equal(
+    events.slice(-2).map((event) => event.t),
+    ['usage', 'end'],
+  )
   assert.is(providers.openai.asked.length, 0)
   assert.is(providers.anthropic.asked[0]?.model, 'claude-opus-5-5')
   assert.is(providers.anthropic.asked[0]?.maxTokens, 8192)
@@ -71,17 +74,28 @@ for (const kind of ['auth', 'badreq', 'policy'] as const) {
 }
 
 test('a conversation too long for one model goes to a longer one, or fails as context', async () => {
-  const prices = { 'anthropic/short': { in: 1, out: 1, window: 1_000 }, 'openai/short': { in: 1, out: 1, window: 900 }, 'gemini/long': { in: 1, out: 1, window: 9_000 } }
+  const prices = {
+    'anthropic/short': { in: 1, out: 1, window: 1_000 },
+    'openai/short': { in: 1, out: 1, window: 900 },
+    'gemini/long': { in: 1, out: 1, window: 9_000 },
+  }
   const providers = () => ({ anthropic: claude(fails('context')), openai: gpt(), gemini: gem() })
   const longer = providers()
-  assert.is(textOf(await run({ settings: { ...keys, prices, ceo: 'anthropic/short,openai/short,gemini/long' }, providers: longer })), 'Gemini speaks.')
+  assert.is(
+    textOf(await run({ settings: { ...keys, prices, ceo: 'anthropic/short,openai/short,gemini/long' }, providers: longer })),
+    'Gemini speaks.',
+  )
   assert.is(longer.openai.asked.length, 0)
   const none = await run({ settings: { ...keys, prices, ceo: 'anthropic/short,openai/short' }, providers: providers() })
   assert.is(only(none, 'fail')[0]?.kind, 'context')
 })
 
 test('a refusal goes to another family, and is told when all refuse', async () => {
-  const refusal: ModelEvent[] = [{ t: 'start', provider: 'anthropic', model: 'm' }, { t: 'usage', usage: { in: 5, out: 1 } }, { t: 'end', reason: 'refusal', raw: 'refusal' }]
+  const refusal: ModelEvent[] = [
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'usage', usage: { in: 5, out: 1 } },
+    { t: 'end', reason: 'refusal', raw: 'refusal' },
+  ]
   assert.is(textOf(await run({ providers: { anthropic: claude(refusal), openai: gpt() } })), 'GPT speaks.')
   const all = await run({ settings: one, providers: { anthropic: claude(refusal) } })
   assert.is(only(all, 'end')[0]?.reason, 'refusal')
@@ -89,22 +103,41 @@ test('a refusal goes to another family, and is told when all refuse', async () =
 
 test('after a visible word a failure is passed on as partial, and nobody else is asked', async () => {
   const openai = gpt()
-  const anthropic = claude([{ t: 'start', provider: 'anthropic', model: 'm' }, { t: 'text', d: 'Half' }, ...fails('network', { partial: true })])
+  const anthropic = claude([
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'text', d: 'Half' },
+    ...fails('network', { partial: true }),
+  ])
   const events = await run({ providers: { anthropic, openai } })
   assert.is(textOf(events), 'Half')
-  assert.equal(only(events, 'fail').map(({ kind, partial }) => ({ kind, partial })), [{ kind: 'network', partial: true }])
+  assert.equal(
+    only(events, 'fail').map(({ kind, partial }) => ({ kind, partial })),
+    [{ kind: 'network', partial: true }],
+  )
   assert.is(openai.asked.length, 0)
 })
 
 test('the calls of a candidate that died are never heard of', async () => {
-  const dead: ModelEvent[] = [{ t: 'start', provider: 'anthropic', model: 'm' }, { t: 'toolReady', id: '1', name: 'delete_all', args: {} }, ...fails('truncated')]
+  const dead: ModelEvent[] = [
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'toolReady', id: '1', name: 'delete_all', args: {} },
+    ...fails('truncated'),
+  ]
   const events = await run({ providers: { anthropic: claude(dead), openai: gpt() } })
   assert.equal(only(events, 'toolReady'), [])
 })
 
 test('calls without a word come through with the end', async () => {
-  const calls: ModelEvent[] = [{ t: 'start', provider: 'anthropic', model: 'm' }, { t: 'toolReady', id: '1', name: 'look', args: {} }, { t: 'usage', usage: { in: 1, out: 1 } }, { t: 'end', reason: 'tool', raw: 'tool_use' }]
-  assert.equal((await run({ providers: { anthropic: claude(calls) } })).map(event => event.t), ['start', 'toolReady', 'usage', 'end'])
+  const calls: ModelEvent[] = [
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'toolReady', id: '1', name: 'look', args: {} },
+    { t: 'usage', usage: { in: 1, out: 1 } },
+    { t: 'end', reason: 'tool', raw: 'tool_use' },
+  ]
+  assert.equal(
+    (await run({ providers: { anthropic: claude(calls) } })).map((event) => event.t),
+    ['start', 'toolReady', 'usage', 'end'],
+  )
 })
 
 test('a lone candidate that is overloaded gets a second round after a moment', async () => {
@@ -115,10 +148,17 @@ test('a lone candidate that is overloaded gets a second round after a moment', a
 })
 
 test('when all fail, one fail tells of all, and of one that may pass', async () => {
-  const events = await run({ providers: { anthropic: claude(fails('auth')), openai: scripted('openai', fails('overload')), gemini: scripted('gemini', fails('badreq')) } })
+  const events = await run({
+    providers: {
+      anthropic: claude(fails('auth')),
+      openai: scripted('openai', fails('overload')),
+      gemini: scripted('gemini', fails('badreq')),
+    },
+  })
   const fail = only(events, 'fail')[0]
   assert.is(fail?.kind, 'overload')
-  for (const part of ['anthropic/claude-opus-5-5: auth', 'openai/gpt-6-astra: overload', 'gemini/gemini-3.1-pro-preview: badreq']) assert.match(fail?.message ?? '', part)
+  for (const part of ['anthropic/claude-opus-5-5: auth', 'openai/gpt-6-astra: overload', 'gemini/gemini-3.1-pro-preview: badreq'])
+    assert.match(fail?.message ?? '', part)
 })
 
 test('a key that is set never ends in the offline stand-in', async () => {
@@ -131,7 +171,12 @@ test('a key that is set never ends in the offline stand-in', async () => {
 test('one who has just failed is asked last for 5 s, then 10 s, and first again after a success', async () => {
   const clock = handClock(1_000)
   const anthropic = claude(fails('overload'), fails('overload'), says('anthropic', 'm', 'Back.'))
-  const models = createModels({ settings: { ...keys, geminiApiKey: undefined }, clock, random: () => 0, providers: { anthropic, openai: gpt() } })
+  const models = createModels({
+    settings: { ...keys, geminiApiKey: undefined },
+    clock,
+    random: () => 0,
+    providers: { anthropic, openai: gpt() },
+  })
   const speak = async () => textOf(await within(2_000, all(models.stream(ask(), { signal: quiet() }))))
   assert.is(await speak(), 'GPT speaks.')
   assert.is(await speak(), 'GPT speaks.')
@@ -167,7 +212,11 @@ test('an abort while it waits for a rate limit ends at once', async () => {
 
 test('a stream that dies without telling its usage is settled by a count, marked estimated', async () => {
   const text = 'The quick brown fox jumps over the lazy dog. '.repeat(20)
-  const anthropic = claude([{ t: 'start', provider: 'anthropic', model: 'm' }, { t: 'text', d: text }, ...fails('network', { partial: true })])
+  const anthropic = claude([
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'text', d: text },
+    ...fails('network', { partial: true }),
+  ])
   const events = await run({ settings: one, providers: { anthropic } })
   const usage = only(events, 'usage')[0]
   assert.is(usage?.usage.estimated, true)
@@ -177,7 +226,12 @@ test('a stream that dies without telling its usage is settled by a count, marked
 })
 
 test('what a service told before it died is kept, and only the rest is counted', async () => {
-  const anthropic = claude([{ t: 'start', provider: 'anthropic', model: 'm' }, { t: 'usage', usage: { in: 900, out: 1 } }, { t: 'text', d: 'four words and more' }, ...fails('network', { partial: true })])
+  const anthropic = claude([
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'usage', usage: { in: 900, out: 1 } },
+    { t: 'text', d: 'four words and more' },
+    ...fails('network', { partial: true }),
+  ])
   const usage = only(await run({ settings: one, providers: { anthropic } }), 'usage')[0]?.usage
   assert.is(usage?.in, 900)
   assert.ok((usage?.out ?? 0) > 1)
@@ -188,7 +242,12 @@ test('a request that was refused at the door costs nothing, one that was heard a
   const refused = only(await run({ providers: { anthropic: claude(fails('overload')), openai: gpt() } }), 'usage')[0]
   assert.equal(refused?.usage, { in: 10, out: 5 })
   assert.is(refused?.cost, (10 * 10 + 5 * 50) / 1e6)
-  const heard = claude([{ t: 'start', provider: 'anthropic', model: 'm' }, { t: 'think', d: 'hm' }, { t: 'usage', usage: { in: 100, out: 40 } }, ...fails('stall')])
+  const heard = claude([
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'think', d: 'hm' },
+    { t: 'usage', usage: { in: 100, out: 40 } },
+    ...fails('stall'),
+  ])
   const both = only(await run({ providers: { anthropic: heard, openai: gpt() } }), 'usage')[0]
   assert.is(both?.usage.in, 110)
   assert.is(both?.usage.out, 45)
@@ -198,7 +257,11 @@ test('a model without a published price costs unknown, and unknown is not zero',
   const providers = { anthropic: claude(says('anthropic', 'claude-sonnet-5-5', 'Hi.')) }
   const events = await run({ settings: one, wish: { tier: 'director' }, providers })
   assert.is(only(events, 'usage')[0]?.cost, 'unknown')
-  const own = await run({ settings: { ...one, prices: { 'anthropic/claude-sonnet-5-5': { in: 3, out: 15 } } }, wish: { tier: 'director' }, providers: { anthropic: claude(says('anthropic', 'm', 'Hi.')) } })
+  const own = await run({
+    settings: { ...one, prices: { 'anthropic/claude-sonnet-5-5': { in: 3, out: 15 } } },
+    wish: { tier: 'director' },
+    providers: { anthropic: claude(says('anthropic', 'm', 'Hi.')) },
+  })
   assert.is(only(own, 'usage')[0]?.cost, (10 * 3 + 5 * 15) / 1e6)
 })
 
@@ -240,7 +303,15 @@ test('limits follow the tier unless the ask has its own', async () => {
     await run({ settings: one, wish, providers: { anthropic } })
     return anthropic.asked[0]?.maxTokens
   }
-  assert.equal([await asked({ tier: 'ceo' }), await asked({ tier: 'director' }), await asked({ tier: 'intern' }), await asked({ tier: 'intern', maxTokens: 99 })], [8192, 8192, 4096, 99])
+  assert.equal(
+    [
+      await asked({ tier: 'ceo' }),
+      await asked({ tier: 'director' }),
+      await asked({ tier: 'intern' }),
+      await asked({ tier: 'intern', maxTokens: 99 }),
+    ],
+    [8192, 8192, 4096, 99],
+  )
 })
 
 /** A provider whose first word comes after `ms` of the hand-moved clock, and which notices an abort. */
@@ -253,7 +324,7 @@ function slow(name: string, ms: number[], clock: ReturnType<typeof handClock>): 
       signal.addEventListener('abort', () => void self.aborted++, { once: true })
       const wait = ms[n++] ?? ms.at(-1) ?? 0
       yield { t: 'start', provider: name, model: request.model }
-      if (wait) await new Promise<void>(resolve => void clock.after(wait, resolve))
+      if (wait) await new Promise<void>((resolve) => void clock.after(wait, resolve))
       yield { t: 'text', d: `${name} speaks.` }
       yield { t: 'usage', usage: { in: 10, out: 5 } }
       yield { t: 'end', reason: 'stop', raw: 'stop' }
@@ -295,7 +366,13 @@ test('a hedge asks a second model when the first is slower than its p95; the fir
 
 test('describe tells whom each tier asks, in order', () => {
   const models = createModels({ settings: { ...keys, ollamaBaseUrl: 'http://127.0.0.1:11434' } })
-  assert.equal(models.describe().filter(({ tier }) => tier === 'intern').map(({ provider, model }) => `${provider}/${model}`), ['anthropic/claude-haiku-5-5', 'openai/gpt-6-luna', 'gemini/gemini-3.8-flash', 'ollama/qwen3:8b'])
+  assert.equal(
+    models
+      .describe()
+      .filter(({ tier }) => tier === 'intern')
+      .map(({ provider, model }) => `${provider}/${model}`),
+    ['anthropic/claude-haiku-5-5', 'openai/gpt-6-luna', 'gemini/gemini-3.8-flash', 'ollama/qwen3:8b'],
+  )
   assert.ok(models.count('hello world') >= 2)
 })
 

@@ -8,8 +8,18 @@ import { all, handClock, only, quiet, request, tell, textOf, within } from './sa
 const model = offlineModel({ tokensPerSecond: 0 })
 
 const passages: Passage[] = [
-  { id: 'c1', title: 'Refunds', text: 'We accept returns of most goods. A refund is paid within 14 days after the goods have come back. Gift cards are never refunded.', score: 0.9 },
-  { id: 'c2', title: 'Shipping', text: 'Parcels leave our warehouse in Bern every weekday. Shipping to Norway takes five days and costs 12 francs.', score: 0.4 },
+  {
+    id: 'c1',
+    title: 'Refunds',
+    text: 'We accept returns of most goods. A refund is paid within 14 days after the goods have come back. Gift cards are never refunded.',
+    score: 0.9,
+  },
+  {
+    id: 'c2',
+    title: 'Shipping',
+    text: 'Parcels leave our warehouse in Bern every weekday. Shipping to Norway takes five days and costs 12 francs.',
+    score: 0.4,
+  },
   { id: 'c3', title: '退款', text: '退款将在收到退货后的十四天内支付。礼品卡不予退款。' },
 ]
 
@@ -34,9 +44,13 @@ test('it says that it is the stand-in and that no model is configured, in every 
 test('every sentence that is not its own stands in the knowledge', async () => {
   for (const question of ['How long does shipping to Norway take?', 'Are gift cards refunded?', 'where is the warehouse']) {
     const text = textOf(await answer(question))
-    const quotes = [...text.matchAll(/“(.*?)”/g)].map(match => match[1] ?? '')
+    const quotes = [...text.matchAll(/“(.*?)”/g)].map((match) => match[1] ?? '')
     assert.ok(quotes.length > 0, question)
-    for (const quote of quotes) assert.ok(passages.some(passage => passage.text.includes(quote)), quote)
+    for (const quote of quotes)
+      assert.ok(
+        passages.some((passage) => passage.text.includes(quote)),
+        quote,
+      )
   }
 })
 
@@ -66,12 +80,17 @@ test('a Chinese question is answered in Chinese, with the Chinese sentence', asy
 
 test('it comes a few words at a time, in the pace it was given', async () => {
   const clock = handClock()
-  const events = all(offlineModel({ tokensPerSecond: 60, clock }).stream(request({ messages: [{ role: 'user', text: 'hello' }] }), { signal: quiet() }))
+  const events = all(
+    offlineModel({ tokensPerSecond: 60, clock }).stream(request({ messages: [{ role: 'user', text: 'hello' }] }), { signal: quiet() }),
+  )
   await clock.pass(10_000)
   const told = await within(500, events)
-  const pieces = only(told, 'text').map(event => event.d)
+  const pieces = only(told, 'text').map((event) => event.d)
   assert.ok(pieces.length > 5)
-  assert.ok(pieces.every(piece => piece.trim().split(/\s+/).length <= 3), JSON.stringify(pieces))
+  assert.ok(
+    pieces.every((piece) => piece.trim().split(/\s+/).length <= 3),
+    JSON.stringify(pieces),
+  )
   const waited = clock.waits.reduce((a, b) => a + b, 0)
   const tokens = only(told, 'usage')[0]?.usage.out ?? 0
   assert.ok(Math.abs(waited - (tokens * 1000) / 60) < 1)
@@ -93,7 +112,15 @@ test('it fills in no forms', async () => {
 
 test('without any key the router answers through it, at no cost and under its own name', async () => {
   const models = createModels({ settings: { offlinePace: 0 } })
-  const events = await within(2_000, all(models.stream({ tier: 'intern', system: '', messages: [{ role: 'user', text: 'Are gift cards refunded?' }], passages }, { signal: quiet() })))
+  const events = await within(
+    2_000,
+    all(
+      models.stream(
+        { tier: 'intern', system: '', messages: [{ role: 'user', text: 'Are gift cards refunded?' }], passages },
+        { signal: quiet() },
+      ),
+    ),
+  )
   assert.equal(only(events, 'start'), [{ t: 'start', provider: 'offline', model: 'offline-extractive' }])
   assert.match(textOf(events), 'Gift cards are never refunded.')
   assert.is(only(events, 'usage')[0]?.cost, 0)

@@ -18,7 +18,10 @@ test('a price is that of the exact name: sonnet-5 says nothing about sonnet-5-5'
 })
 
 test('what came from the cache and what was written to it have prices of their own', () => {
-  near(cost('anthropic/claude-opus-5-5', { in: 1_000, out: 10, cacheRead: 600, cacheWrite: 300 }), (100 * 4 + 600 * 0.2 + 300 * 5 + 10 * 20) / 1e6)
+  near(
+    cost('anthropic/claude-opus-5-5', { in: 1_000, out: 10, cacheRead: 600, cacheWrite: 300 }),
+    (100 * 4 + 600 * 0.2 + 300 * 5 + 10 * 20) / 1e6,
+  )
 })
 
 test('reasoning is part of the output and is not paid twice', () => {

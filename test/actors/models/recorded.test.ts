@@ -22,8 +22,14 @@ function gist(events: ModelEvent[]) {
   return {
     text: textOf(events).slice(0, 60),
     length: textOf(events).length,
-    thought: only(events, 'think').map(event => event.d).join('').length,
-    tools: only(events, 'toolReady').map(({ id, name, args, broken }) => ({ id, name, ...(broken === undefined ? { args } : { broken: broken.length }) })),
+    thought: only(events, 'think')
+      .map((event) => event.d)
+      .join('').length,
+    tools: only(events, 'toolReady').map(({ id, name, args, broken }) => ({
+      id,
+      name,
+      ...(broken === undefined ? { args } : { broken: broken.length }),
+    })),
     cites: only(events, 'cite').map(({ citation }) => citation.title),
     usage: only(events, 'usage').at(-1)?.usage ?? null,
     last: last?.t === 'end' ? `${last.reason} (${last.raw})` : last?.t === 'fail' ? `fail ${last.kind}` : 'nothing',
@@ -38,15 +44,18 @@ for (const wire of wires) {
       assert.equal(gist(whole), expected[`${wire}/${file}`])
       assert.equal(await replay(wire, file, 97), whole)
       assert.equal(await replay(wire, file, 1), whole)
-      assert.is(whole.filter(event => event.t === 'start').length, 1)
-      assert.is(whole.filter(event => event.t === 'end' || event.t === 'fail').length, 1)
+      assert.is(whole.filter((event) => event.t === 'start').length, 1)
+      assert.is(whole.filter((event) => event.t === 'end' || event.t === 'fail').length, 1)
     })
   }
 }
 
 test('a recorded stream whose first line is broken fails cleanly and says nothing', async () => {
   const events = await replay('openai', 'parallel-tool-call-wrapper.1.chunks.txt', 97)
-  assert.equal(events.map(event => event.t), ['start', 'fail'])
+  assert.equal(
+    events.map((event) => event.t),
+    ['start', 'fail'],
+  )
 })
 
 test('a tool call that ran out of tokens is handed on as broken, with what came', async () => {
@@ -106,7 +115,10 @@ test('encrypted reasoning of OpenAI goes back before its calls', async () => {
     ],
   })
   const input = double.requests.at(-1)?.body.input as { type?: string; call_id?: string }[]
-  assert.equal(input.map(item => item.type ?? 'message'), ['message', 'reasoning', 'function_call', 'function_call_output'])
+  assert.equal(
+    input.map((item) => item.type ?? 'message'),
+    ['message', 'reasoning', 'function_call', 'function_call_output'],
+  )
   assert.is(input[3]?.call_id, call.id)
 })
 
@@ -135,12 +147,23 @@ test('what services say in a date or in milliseconds is understood as a wait too
 
 for (const wire of wires) {
   test(`${wire}: text, a thought, two calls and the usage come out as they were put in`, async () => {
-    const tools = [{ name: 'weather', args: { city: 'Bern', days: [1, 2] } }, { name: 'time', args: {} }]
+    const tools = [
+      { name: 'weather', args: { city: 'Bern', days: [1, 2] } },
+      { name: 'time', args: {} },
+    ]
     double.next({ text: 'Let me look.', think: 'hm', tools, usage: { in: 100, out: 20 } }, wire)
     const events = await tell(adapters[wire]({ baseUrl: double.url(wire) }))
     assert.is(textOf(events), 'Let me look.')
-    assert.is(only(events, 'think').map(event => event.d).join(''), 'hm')
-    assert.equal(only(events, 'toolReady').map(({ name, args }) => ({ name, args })), tools)
+    assert.is(
+      only(events, 'think')
+        .map((event) => event.d)
+        .join(''),
+      'hm',
+    )
+    assert.equal(
+      only(events, 'toolReady').map(({ name, args }) => ({ name, args })),
+      tools,
+    )
     assert.equal(new Set(only(events, 'toolReady').map(({ id }) => id)).size, 2)
     assert.equal(only(events, 'usage').at(-1)?.usage, { in: 100, out: 20 })
     assert.is(only(events, 'end')[0]?.reason, 'tool')
@@ -174,7 +197,8 @@ for (const wire of wires) {
       ],
     })
     const body = JSON.stringify(double.requests.at(-1)?.body)
-    for (const part of ['Weather in Bern?', 'Let me look.', 'sunny', 'You are kind.', 'says the weather', 'additionalProperties']) assert.match(body, part)
+    for (const part of ['Weather in Bern?', 'Let me look.', 'sunny', 'You are kind.', 'says the weather', 'additionalProperties'])
+      assert.match(body, part)
     // The stable prefix that a cache needs: tools in one order.
     assert.ok(body.indexOf('says the time') < body.indexOf('says the weather'))
     assert.not.match(body, 'temperature')

@@ -18,15 +18,15 @@ export const fixture = (path: string): string => readFileSync(join(root, path), 
 
 export const recordings = (wire: Wire): string[] =>
   readdirSync(join(root, folders[wire]))
-    .filter(file => /\.(chunks\.txt|sse|ndjson)$/.test(file))
+    .filter((file) => /\.(chunks\.txt|sse|ndjson)$/.test(file))
     .sort()
 
 export function recording(wire: Wire, file: string): string {
   const body = fixture(`${folders[wire]}/${file}`)
   if (!file.endsWith('.chunks.txt')) return body
-  const lines = body.split('\n').filter(line => line.trim() !== '')
-  if (wire === 'chat') return `${lines.map(line => `data: ${line}\n\n`).join('')}data: [DONE]\n\n`
-  if (wire === 'gemini') return lines.map(line => `data: ${line}\r\n\r\n`).join('')
+  const lines = body.split('\n').filter((line) => line.trim() !== '')
+  if (wire === 'chat') return `${lines.map((line) => `data: ${line}\n\n`).join('')}data: [DONE]\n\n`
+  if (wire === 'gemini') return lines.map((line) => `data: ${line}\r\n\r\n`).join('')
   // The type is cut out with a pattern: one line is broken on purpose.
-  return lines.map(line => `event: ${/"type"\s*:\s*"([^"]+)"/.exec(line)?.[1]}\ndata: ${line}\n\n`).join('')
+  return lines.map((line) => `event: ${/"type"\s*:\s*"([^"]+)"/.exec(line)?.[1]}\ndata: ${line}\n\n`).join('')
 }

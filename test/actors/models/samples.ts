@@ -14,11 +14,11 @@ export { within }
 type Place = { baseUrl: string; fetch?: typeof fetch | undefined }
 
 export const adapters: Record<Wire, (place: Place) => Provider> = {
-  anthropic: place => anthropicModel({ apiKey: 'test-key', ...place }),
-  openai: place => openaiModel({ apiKey: 'test-key', ...place }),
-  chat: place => chatModel({ apiKey: 'test-key', ...place }),
-  gemini: place => geminiModel({ apiKey: 'test-key', ...place }),
-  ollama: place => ollamaModel(place),
+  anthropic: (place) => anthropicModel({ apiKey: 'test-key', ...place }),
+  openai: (place) => openaiModel({ apiKey: 'test-key', ...place }),
+  chat: (place) => chatModel({ apiKey: 'test-key', ...place }),
+  gemini: (place) => geminiModel({ apiKey: 'test-key', ...place }),
+  ollama: (place) => ollamaModel(place),
 }
 
 export const request = (wish: Partial<ModelRequest> = {}): ModelRequest => ({
@@ -40,9 +40,10 @@ export async function all<T>(events: AsyncIterable<T>): Promise<T[]> {
 export const tell = (provider: Provider, wish: Partial<ModelRequest> = {}, signal = quiet()): Promise<ModelEvent[]> =>
   within(8_000, all(provider.stream(request(wish), { signal })))
 
-export const textOf = (events: { t: string; d?: string }[]) => events.map(event => (event.t === 'text' ? event.d : '')).join('')
+export const textOf = (events: { t: string; d?: string }[]) => events.map((event) => (event.t === 'text' ? event.d : '')).join('')
 
-export const only = <E extends { t: string }, T extends E['t']>(events: E[], t: T) => events.filter((event): event is Extract<E, { t: T }> => event.t === t)
+export const only = <E extends { t: string }, T extends E['t']>(events: E[], t: T) =>
+  events.filter((event): event is Extract<E, { t: T }> => event.t === t)
 
 /** Time stands still until `pass`. */
 export function handClock(start = 0): Clock & { pass(ms: number): Promise<void>; waits: number[] } {
@@ -64,7 +65,7 @@ export function handClock(start = 0): Clock & { pass(ms: number): Promise<void>;
         if (at >= 0) timers.splice(at, 1)
       }
     },
-    pass: async ms => {
+    pass: async (ms) => {
       await settle()
       const end = now + ms
       for (;;) {
@@ -104,7 +105,10 @@ export function eagerClock(): Clock & { waits: number[] } {
 }
 
 /** A provider that says what it is told, one script for each call. */
-export function scripted(name: string, ...scripts: (ModelEvent[] | ((signal: AbortSignal) => AsyncIterable<ModelEvent>))[]): Provider & { asked: ModelRequest[] } {
+export function scripted(
+  name: string,
+  ...scripts: (ModelEvent[] | ((signal: AbortSignal) => AsyncIterable<ModelEvent>))[]
+): Provider & { asked: ModelRequest[] } {
   const asked: ModelRequest[] = []
   return {
     name,
@@ -125,6 +129,7 @@ export const says = (provider: string, model: string, text: string): ModelEvent[
   { t: 'end', reason: 'stop', raw: 'stop' },
 ]
 
-export const fails = (kind: Extract<ModelEvent, { t: 'fail' }>['kind'], more: Partial<Extract<ModelEvent, { t: 'fail' }>> = {}): ModelEvent[] => [
-  { t: 'fail', kind, message: `scripted ${kind}`, partial: false, ...more },
-]
+export const fails = (
+  kind: Extract<ModelEvent, { t: 'fail' }>['kind'],
+  more: Partial<Extract<ModelEvent, { t: 'fail' }>> = {},
+): ModelEvent[] => [{ t: 'fail', kind, message: `scripted ${kind}`, partial: false, ...more }]

@@ -10,16 +10,41 @@ test('without any key every tier is answered by the offline stand-in, and Admin 
 })
 
 test("one provider's key alone runs all tiers", () => {
-  assert.equal(['ceo', 'director', 'intern'].flatMap(desk => names({ anthropicApiKey: 'k' }, desk as Desk)), ['anthropic/claude-opus-5-5', 'anthropic/claude-sonnet-5-5', 'anthropic/claude-haiku-5-5'])
-  assert.equal(['ceo', 'director', 'intern'].flatMap(desk => names({ openaiApiKey: 'k' }, desk as Desk)), ['openai/gpt-6-astra', 'openai/gpt-6-sol', 'openai/gpt-6-luna'])
-  assert.equal(['ceo', 'director', 'intern'].flatMap(desk => names({ geminiApiKey: 'k' }, desk as Desk)), ['gemini/gemini-3.1-pro-preview', 'gemini/gemini-3.1-pro-preview', 'gemini/gemini-3.8-flash'])
+  assert.equal(
+    ['ceo', 'director', 'intern'].flatMap((desk) => names({ anthropicApiKey: 'k' }, desk as Desk)),
+    ['anthropic/claude-opus-5-5', 'anthropic/claude-sonnet-5-5', 'anthropic/claude-haiku-5-5'],
+  )
+  assert.equal(
+    ['ceo', 'director', 'intern'].flatMap((desk) => names({ openaiApiKey: 'k' }, desk as Desk)),
+    ['openai/gpt-6-astra', 'openai/gpt-6-sol', 'openai/gpt-6-luna'],
+  )
+  assert.equal(
+    ['ceo', 'director', 'intern'].flatMap((desk) => names({ geminiApiKey: 'k' }, desk as Desk)),
+    ['gemini/gemini-3.1-pro-preview', 'gemini/gemini-3.1-pro-preview', 'gemini/gemini-3.8-flash'],
+  )
   const ollama = { ollamaBaseUrl: 'http://127.0.0.1:11434' }
-  assert.equal((['ceo', 'director', 'intern', 'admin'] as const).flatMap(desk => names(ollama, desk)), Array(4).fill('ollama/qwen3:8b'))
+  assert.equal(
+    (['ceo', 'director', 'intern', 'admin'] as const).flatMap((desk) => names(ollama, desk)),
+    Array(4).fill('ollama/qwen3:8b'),
+  )
 })
 
 test('with several keys each provider stands in for the others, and the stand-in for none', () => {
-  const settings = { anthropicApiKey: 'a', openaiApiKey: 'o', geminiApiKey: 'g', chatBaseUrl: 'http://x/v1', chatModel: 'llama', ollamaBaseUrl: 'http://y' }
-  assert.equal(names(settings, 'director'), ['anthropic/claude-sonnet-5-5', 'openai/gpt-6-sol', 'gemini/gemini-3.1-pro-preview', 'chat/llama', 'ollama/qwen3:8b'])
+  const settings = {
+    anthropicApiKey: 'a',
+    openaiApiKey: 'o',
+    geminiApiKey: 'g',
+    chatBaseUrl: 'http://x/v1',
+    chatModel: 'llama',
+    ollamaBaseUrl: 'http://y',
+  }
+  assert.equal(names(settings, 'director'), [
+    'anthropic/claude-sonnet-5-5',
+    'openai/gpt-6-sol',
+    'gemini/gemini-3.1-pro-preview',
+    'chat/llama',
+    'ollama/qwen3:8b',
+  ])
   assert.equal(names(settings, 'admin'), ['ollama/qwen3:8b'])
 })
 

@@ -13,7 +13,7 @@ function deaf(): Provider & { send(event: ModelEvent): void; signal?: AbortSigna
   let wake = () => {}
   const self: ReturnType<typeof deaf> = {
     name: 'deaf',
-    send: event => {
+    send: (event) => {
       queue.push(event)
       wake()
     },
@@ -22,7 +22,7 @@ function deaf(): Provider & { send(event: ModelEvent): void; signal?: AbortSigna
       for (;;) {
         const event = queue.shift()
         if (event) yield event
-        else await new Promise<void>(resolve => (wake = resolve))
+        else await new Promise<void>((resolve) => (wake = resolve))
       }
     },
   }
@@ -61,7 +61,10 @@ test('silence between two words is a stall after the shorter deadline, and the t
   await clock.pass(499)
   assert.is(isOver(), false)
   await clock.pass(2)
-  assert.equal(only(await events(), 'fail').map(({ kind, partial }) => [kind, partial]), [['stall', true]])
+  assert.equal(
+    only(await events(), 'fail').map(({ kind, partial }) => [kind, partial]),
+    [['stall', true]],
+  )
 })
 
 test('a thinking model may be silent longer', async () => {

@@ -23,10 +23,25 @@ const settings: ModelSettings = {
 }
 
 const speak = (wish: ModelSettings = {}, clock = eagerClock()) =>
-  within(5_000, all(createModels({ settings: { ...settings, ...wish }, clock }).stream({ tier: 'ceo', system: 's', messages: [{ role: 'user', text: 'hi' }] }, { signal: quiet() })))
+  within(
+    5_000,
+    all(
+      createModels({ settings: { ...settings, ...wish }, clock }).stream(
+        { tier: 'ceo', system: 's', messages: [{ role: 'user', text: 'hi' }] },
+        { signal: quiet() },
+      ),
+    ),
+  )
 
 /** The eager clock would end every wait at once, also the watchdog's. */
-const patient = () => ({ now: () => performance.now(), after: (ms: number, then: () => void) => { const t = setTimeout(then, Math.min(ms, 2_000)); return () => clearTimeout(t) }, waits: [] })
+const patient = () => ({
+  now: () => performance.now(),
+  after: (ms: number, then: () => void) => {
+    const t = setTimeout(then, Math.min(ms, 2_000))
+    return () => clearTimeout(t)
+  },
+  waits: [],
+})
 
 test('from settings alone the router walks all five services, in order, until one answers', async () => {
   for (const [i, wire] of wires.entries()) {
@@ -35,7 +50,10 @@ test('from settings alone the router walks all five services, in order, until on
     for (const before of order.slice(0, i)) double.next({ fault: { status: 529 } }, before)
     const events = await speak({}, patient())
     assert.match(textOf(events), new RegExp(`^${answering} as `))
-    assert.equal(only(events, 'start').map(({ provider }) => provider), [answering])
+    assert.equal(
+      only(events, 'start').map(({ provider }) => provider),
+      [answering],
+    )
     assert.is(only(events, 'end')[0]?.reason, 'stop')
   }
 })
@@ -43,7 +61,7 @@ test('from settings alone the router walks all five services, in order, until on
 test('each service sees its own key, in its own header', async () => {
   const key = { anthropic: 'authorization', openai: 'authorization', chat: 'authorization', gemini: 'x-goog-api-key' } as const
   for (const wire of ['anthropic', 'openai', 'chat', 'gemini'] as const) {
-    const seen = double.requests.findLast(request => request.wire === wire)
+    const seen = double.requests.findLast((request) => request.wire === wire)
     assert.match(seen?.headers[key[wire]] ?? '', `${wire[0]}-key`)
   }
 })
@@ -63,7 +81,12 @@ test('usage and cost of the real wire come out at the end', async () => {
 })
 
 test('a service that never tells its usage is billed by estimate', async () => {
-  for (const [wire, ceo] of [['anthropic', 'claude-opus-5-5,'], ['openai', 'gpt-6-astra,'], ['chat', 'chat/llama,'], ['gemini', 'gemini-3.8-flash,']] as const) {
+  for (const [wire, ceo] of [
+    ['anthropic', 'claude-opus-5-5,'],
+    ['openai', 'gpt-6-astra,'],
+    ['chat', 'chat/llama,'],
+    ['gemini', 'gemini-3.8-flash,'],
+  ] as const) {
     double.next({ text: 'some words that were really said', usage: false }, wire)
     const [usage] = only(await speak({ ceo }, patient()), 'usage')
     assert.is(usage?.usage.estimated, true, `${wire}: ${JSON.stringify(usage)}`)

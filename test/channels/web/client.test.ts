@@ -33,13 +33,14 @@ function plays(name: string, story: (s: Story) => Promise<void>): void {
 /** Waits for a thing to be true of what the client shows. */
 function until(client: Client, holds: () => boolean, what: string): Promise<void> {
   let stop = () => {}
-  const seen = new Promise<void>(resolve => {
+  const seen = new Promise<void>((resolve) => {
     stop = client.listen(() => holds() && resolve())
     if (holds()) resolve()
   })
   return within(8_000, seen, what).finally(() => stop())
 }
-const answered = (client: Client) => until(client, () => client.transcript?.messages.some(({ role }) => role === 'assistant') ?? false, 'the answer')
+const answered = (client: Client) =>
+  until(client, () => client.transcript?.messages.some(({ role }) => role === 'assistant') ?? false, 'the answer')
 
 plays('a question is answered, and the text is what was streamed', async ({ double, enter }) => {
   const client = enter()
@@ -49,7 +50,10 @@ plays('a question is answered, and the text is what was streamed', async ({ doub
   for (const word of ['Be', 'cau', 'se.']) turn.delta(word)
   turn.finish()
   await answered(client)
-  assert.equal(client.transcript?.messages.map(({ text }) => text), ['Why?', 'Because.'])
+  assert.equal(
+    client.transcript?.messages.map(({ text }) => text),
+    ['Why?', 'Because.'],
+  )
   assert.is(client.transcript?.messages[0]?.id, id)
   assert.is(client.transcript?.faults, 0)
 })
@@ -103,7 +107,10 @@ plays('a message whose acknowledgement was lost goes out again under the same id
   const sent = double.asked.filter(([name]) => name === 'message.send').map(([, ask]) => (ask as { id: string }).id)
   assert.equal(sent, [id, id, id])
   assert.is(double.talk(conversation).messages.length, 1)
-  assert.equal(client.transcript?.messages.map(message => message.id), [id])
+  assert.equal(
+    client.transcript?.messages.map((message) => message.id),
+    [id],
+  )
 })
 
 plays('what was written offline survives the client and is delivered by the next one', async ({ double, enter }) => {
@@ -116,10 +123,16 @@ plays('what was written offline survives the client and is delivered by the next
   await double.restore()
   const second = enter({ store })
   second.open(conversation)
-  assert.equal(second.transcript?.outgoing.map(({ id }) => id), ids)
+  assert.equal(
+    second.transcript?.outgoing.map(({ id }) => id),
+    ids,
+  )
   await until(second, () => second.transcript?.messages.length === 2, 'the delivery')
-  assert.equal(double.talk(conversation).messages.map(({ id }) => id), ids)
-  assert.is(store.getItem(`nexus.outbox.${ conversation }`), null)
+  assert.equal(
+    double.talk(conversation).messages.map(({ id }) => id),
+    ids,
+  )
+  assert.is(store.getItem(`nexus.outbox.${conversation}`), null)
 })
 
 plays('a refusal is shown with its reason and holds up nothing behind it', async ({ double, enter }) => {
@@ -172,7 +185,7 @@ plays('a node that leaves is left in time, and the talk goes on', async ({ doubl
   client.send('Go')
   const turn = await double.turn()
   await until(client, () => client.transcript?.seq === 2, 'the turn')
-  const back = new Promise<void>(resolve => double.io.once('connection', () => resolve()))
+  const back = new Promise<void>((resolve) => double.io.once('connection', () => resolve()))
   double.emit(conversation, 'node.leaving', { within: 30 })
   await within(5_000, back, 'the new connection')
   turn.delta('Still here')
@@ -184,7 +197,7 @@ plays('what was seen is reported, and at most four times a second', async ({ dou
   client.open()
   client.send('Go')
   const turn = await double.turn()
-  const seen = new Promise<unknown>(resolve => double.io.sockets.sockets.forEach(socket => socket.on('reply.seen', resolve)))
+  const seen = new Promise<unknown>((resolve) => double.io.sockets.sockets.forEach((socket) => socket.on('reply.seen', resolve)))
   for (let i = 0; i < 50; i++) turn.delta('x')
   const report = (await within(3_000, seen, 'the report')) as { cursor: { offset: number } }
   assert.is(report.cursor.offset, 50)
@@ -193,9 +206,9 @@ plays('what was seen is reported, and at most four times a second', async ({ dou
 
 plays('each connection asks for a fresh credential', async ({ double, enter }) => {
   let asked = 0
-  const client = enter({ token: async () => `token ${ ++asked }` })
+  const client = enter({ token: async () => `token ${++asked}` })
   const tokens: unknown[] = []
-  double.io.on('connection', socket => tokens.push(socket.handshake.auth['token']))
+  double.io.on('connection', (socket) => tokens.push(socket.handshake.auth['token']))
   client.open()
   await until(client, () => client.line.state === 'live', 'the line')
   await double.cut()
@@ -234,8 +247,14 @@ plays('another conversation is joined afresh, and the former one is left', async
   await until(client, () => client.transcript?.conversation === second, 'the second')
   client.send('There')
   await until(client, () => client.transcript?.messages.length === 1 && client.transcript.outgoing.length === 0, 'the message')
-  assert.equal(double.talk(first).messages.map(({ text }) => text), ['Here'])
-  assert.equal(double.talk(second).messages.map(({ text }) => text), ['There'])
+  assert.equal(
+    double.talk(first).messages.map(({ text }) => text),
+    ['Here'],
+  )
+  assert.equal(
+    double.talk(second).messages.map(({ text }) => text),
+    ['There'],
+  )
 })
 
 test.run()

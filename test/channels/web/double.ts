@@ -40,12 +40,25 @@ export class Turn {
     return this.#double.talk(this.conversation)
   }
   status(agent: LiveEvents['agent.status']['agent'], status: string, more: { model?: string; tool?: string } = {}): void {
-    this.#double.emit(this.conversation, 'agent.status', { conversation: this.conversation, turn: this.id, agent, status, at: Date.now(), ...more })
+    this.#double.emit(this.conversation, 'agent.status', {
+      conversation: this.conversation,
+      turn: this.id,
+      agent,
+      status,
+      at: Date.now(),
+      ...more,
+    })
   }
   delta(text: string): void {
     const offset = this.talk.live?.text.length ?? 0
     this.talk.live = { turn: this.id, attempt: this.attempt, text: (this.talk.live?.text ?? '') + text }
-    this.#double.emit(this.conversation, 'reply.delta', { conversation: this.conversation, turn: this.id, attempt: this.attempt, offset, text })
+    this.#double.emit(this.conversation, 'reply.delta', {
+      conversation: this.conversation,
+      turn: this.id,
+      attempt: this.attempt,
+      offset,
+      text,
+    })
   }
   retract(reason: string): void {
     this.#double.tell(this.conversation, 'reply.retracted', { turn: this.id, attempt: this.attempt, reason })
@@ -55,10 +68,23 @@ export class Turn {
   finish(more: Partial<Message> & { took?: number; partial?: true } = {}): void {
     const { took = 3_200, partial, ...rest } = more
     const text = this.talk.live?.text ?? ''
-    const message = { id: `${ this.id }-answer`, role: 'assistant' as const, text, turn: this.id, agent: 'director', at: this.#at + took, ...rest }
+    const message = {
+      id: `${this.id}-answer`,
+      role: 'assistant' as const,
+      text,
+      turn: this.id,
+      agent: 'director',
+      at: this.#at + took,
+      ...rest,
+    }
     this.talk.live = undefined
     this.#double.tell(this.conversation, 'reply.finished', {
-      turn: this.id, attempt: this.attempt, message, usage: { in: 10, out: 20 }, cost: 0.001, ...(partial ? { partial } : {}),
+      turn: this.id,
+      attempt: this.attempt,
+      message,
+      usage: { in: 10, out: 20 },
+      cost: 0.001,
+      ...(partial ? { partial } : {}),
     })
     if (!partial) this.end()
   }
@@ -98,7 +124,7 @@ export class Double {
   constructor(dist: string) {
     this.#dist = dist
     this.io = new Server(this.http, { transports: ['websocket', 'polling'] })
-    this.io.on('connection', socket => {
+    this.io.on('connection', (socket) => {
       socket.onAny((name: string, ask: unknown) => this.#hear(name, ask))
       socket.on('conversation.join', ({ conversation = crypto.randomUUID(), after }, answer) => {
         void socket.join(conversation)
@@ -107,7 +133,7 @@ export class Double {
       socket.on('conversation.leave', ({ conversation }) => void socket.leave(conversation))
       socket.on('message.send', ({ conversation, id, text }, answer) => {
         if (this.refuses) return answer({ ok: false, ...this.refuses })
-        const known = this.talk(conversation).messages.find(message => message.id === id)
+        const known = this.talk(conversation).messages.find((message) => message.id === id)
         const seq = known?.seq ?? this.accept(conversation, id, text)
         if (this.silent > 0) this.silent--
         else answer({ ok: true, id, seq, ...(known ? { duplicate: true } : {}) })
@@ -128,7 +154,7 @@ export class Double {
 
   /** Until this was asked so many times. */
   asks(name: string, count: number): Promise<void> {
-    return this.#count(name) >= count ? Promise.resolve() : new Promise(came => this.#awaited.push({ name, count, came }))
+    return this.#count(name) >= count ? Promise.resolve() : new Promise((came) => this.#awaited.push({ name, count, came }))
   }
 
   talk(conversation: string): Talk {
@@ -139,10 +165,15 @@ export class Double {
 
   joined(conversation: string, after?: Cursor): Joined {
     const { told, messages, live } = this.talk(conversation)
-    const missed = after && told.filter(({ payload }) => payload.seq > after.seq).map(({ name, payload }): [string, unknown] => [name, payload])
+    const missed =
+      after && told.filter(({ payload }) => payload.seq > after.seq).map(({ name, payload }): [string, unknown] => [name, payload])
     return {
-      conversation, seq: told.length, state: { value: 'listening', attention: 'automated' }, messages: [...messages],
-      ...(live ? { live } : {}), ...(missed ? { missed } : {}),
+      conversation,
+      seq: told.length,
+      state: { value: 'listening', attention: 'automated' },
+      messages: [...messages],
+      ...(live ? { live } : {}),
+      ...(missed ? { missed } : {}),
     }
   }
 
@@ -150,7 +181,7 @@ export class Double {
     const at = Date.now()
     const talk = this.talk(conversation)
     const seq = this.tell(conversation, 'message.accepted', { message: { id, role: 'user', text, at } })
-    const turn = (talk.turn = new Turn(this, conversation, `turn-${ conversation.slice(0, 4) }-${ seq }`, at))
+    const turn = (talk.turn = new Turn(this, conversation, `turn-${conversation.slice(0, 4)}-${seq}`, at))
     this.tell(conversation, 'turn.started', { turn: turn.id, messages: [id] })
     const waiting = this.#waiting.shift()
     if (waiting) waiting(turn)
@@ -161,7 +192,7 @@ export class Double {
   /** The next turn that a message began. */
   turn(): Promise<Turn> {
     const turn = this.#turns.shift()
-    return turn ? Promise.resolve(turn) : new Promise(resolve => this.#waiting.push(resolve))
+    return turn ? Promise.resolve(turn) : new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   tell<N extends DurableName>(conversation: string, name: N, event: DurableEvents[N]): number {
@@ -180,19 +211,20 @@ export class Double {
   }
 
   async listen(): Promise<string> {
-    await new Promise<void>(resolve => this.http.listen(this.#port, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => this.http.listen(this.#port, '127.0.0.1', resolve))
     this.#port = (this.http.address() as AddressInfo).port
     return this.url
   }
   get url(): string {
-    return `http://127.0.0.1:${ this.#port }`
+    return `http://127.0.0.1:${this.#port}`
   }
   /** The line breaks and nothing can be reached until `restore`. */
   async cut(): Promise<void> {
     this.io.engine.removeAllListeners('initial_headers')
-    const closed = new Promise<void>(resolve => this.http.close(() => resolve()))
+    const closed = new Promise<void>((resolve) => this.http.close(() => resolve()))
     this.io.disconnectSockets(true)
-    for (const client of Object.values((this.io.engine as unknown as { clients: Record<string, { close(): void }> }).clients)) client.close()
+    for (const client of Object.values((this.io.engine as unknown as { clients: Record<string, { close(): void }> }).clients))
+      client.close()
     this.http.closeAllConnections()
     await closed
   }

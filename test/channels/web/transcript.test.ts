@@ -7,13 +7,15 @@ import type { Message } from '../../../runtime/gateway/protocol.ts'
 const conversation = 'c'
 const event = (name: string, payload: object): Heard => [name, { conversation, ...payload }]
 const hears = (t: Transcript, ...events: Heard[]): Transcript => events.reduce((now, e) => hear(now, e), t)
-const question = (seq: number, id = `q${ seq }`, text = 'Why?'): Heard => event('message.accepted', { seq, message: { id, seq, role: 'user', text, at: 1_000 } })
+const question = (seq: number, id = `q${seq}`, text = 'Why?'): Heard =>
+  event('message.accepted', { seq, message: { id, seq, role: 'user', text, at: 1_000 } })
 const started = (seq: number, turn = 't'): Heard => event('turn.started', { seq, turn, messages: ['q1'] })
 const delta = (offset: number, text: string, attempt = 1, turn = 't'): Heard => event('reply.delta', { turn, attempt, offset, text })
 const answer = (seq: number, text: string): Message => ({ id: 'a', seq, role: 'assistant', text, turn: 't', agent: 'director', at: 4_200 })
 const finished = (seq: number, text: string, more: object = {}): Heard =>
   event('reply.finished', { seq, turn: 't', attempt: 1, message: answer(seq, text), usage: { in: 1, out: 1 }, cost: 0, ...more })
-const status = (agent: string, doing: string, more: object = {}): Heard => event('agent.status', { turn: 't', agent, status: doing, at: 0, ...more })
+const status = (agent: string, doing: string, more: object = {}): Heard =>
+  event('agent.status', { turn: 't', agent, status: doing, at: 0, ...more })
 const writing = (...deltas: Heard[]): Transcript => hears(begin(conversation), question(1), started(2), ...deltas)
 const state = { value: 'listening', attention: 'automated' as const }
 
@@ -67,10 +69,18 @@ test('a retracted attempt is forgotten and its late deltas stay away', () => {
 })
 
 test('a finished reply takes the place of its deltas', () => {
-  const t = hears(writing(delta(0, 'Because.')), finished(3, 'Because.'), event('turn.finished', { seq: 4, turn: 't' }), delta(0, 'Because.'))
+  const t = hears(
+    writing(delta(0, 'Because.')),
+    finished(3, 'Because.'),
+    event('turn.finished', { seq: 4, turn: 't' }),
+    delta(0, 'Because.'),
+  )
   assert.is(t.reply, undefined)
   assert.is(t.current, undefined)
-  assert.equal(t.messages.map(({ text }) => text), ['Why?', 'Because.'])
+  assert.equal(
+    t.messages.map(({ text }) => text),
+    ['Why?', 'Because.'],
+  )
   assert.is(t.faults, 0)
 })
 
@@ -100,12 +110,19 @@ test('joining late shows the messages and the reply as far as it is', () => {
 
 test('what was missed is applied in order, and the live text replaces ours', () => {
   const t = join(writing(delta(0, 'Hel')), {
-    conversation, seq: 4, state, messages: [], live: { turn: 'u', attempt: 1, text: 'Next' },
+    conversation,
+    seq: 4,
+    state,
+    messages: [],
+    live: { turn: 'u', attempt: 1, text: 'Next' },
     missed: [finished(3, 'Hello there'), event('turn.finished', { seq: 4, turn: 't' })],
   })
   assert.is(t.seq, 4)
   assert.is(t.faults, 0, 'a replay does not tell all deltas of a reply that is over')
-  assert.equal(t.messages.map(({ text }) => text), ['Why?', 'Hello there'])
+  assert.equal(
+    t.messages.map(({ text }) => text),
+    ['Why?', 'Hello there'],
+  )
   assert.is(t.reply?.text, 'Next')
 })
 
@@ -125,7 +142,10 @@ test('a message shows at once and settles by acknowledgement, whichever comes fi
   assert.is(said.outgoing.length, 1)
   for (const t of [hear(settle(said, 'q1', 1), question(1)), settle(hear(said, question(1)), 'q1', 1)]) {
     assert.is(t.outgoing.length, 0)
-    assert.equal(t.messages.map(({ id, at }) => [id, at]), [['q1', 1_000]])
+    assert.equal(
+      t.messages.map(({ id, at }) => [id, at]),
+      [['q1', 1_000]],
+    )
   }
 })
 
@@ -165,7 +185,11 @@ test('an answer says by whom and how long it took', () => {
 })
 
 test('a partial answer says that it was stopped, an escalated one from whom it came', () => {
-  const stopped = hears(writing(delta(0, 'Be')), finished(3, 'Be', { partial: true }), event('turn.stopped', { seq: 4, turn: 't', code: 'user.stopped' }))
+  const stopped = hears(
+    writing(delta(0, 'Be')),
+    finished(3, 'Be', { partial: true }),
+    event('turn.stopped', { seq: 4, turn: 't', code: 'user.stopped' }),
+  )
   assert.is(answeredBy(stopped, stopped.messages[1]!), 'Director was stopped after 3.2 s')
   const climbed = hears(writing(), event('turn.escalated', { seq: 3, turn: 't', from: 'intern', to: 'director', reason: 'too hard' }))
   assert.equal(remarksOf(climbed.turns['t']), ['passed from Intern to Director: too hard'])
@@ -176,7 +200,10 @@ test('a person who joins and leaves is noted', () => {
   assert.is(joined.operator, 'Dana')
   const left = hear(joined, event('operator.left', { seq: 2, name: 'Dana' }))
   assert.is(left.operator, undefined)
-  assert.equal(left.notes.map(({ kind }) => kind), ['joined', 'left'])
+  assert.equal(
+    left.notes.map(({ kind }) => kind),
+    ['joined', 'left'],
+  )
 })
 
 test('a cleared history is empty', () => {

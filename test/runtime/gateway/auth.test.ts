@@ -18,7 +18,11 @@ const open = createAuthenticator({ db, environment: 'development', apiKey: undef
 
 test.after(() => store.close())
 
-const codeOf = (promise: Promise<unknown>) => promise.then(() => 'let in', (error: { code: string }) => error.code)
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'let in',
+    (error: { code: string }) => error.code,
+  )
 
 test('without a credential development is open and everything else is closed', async () => {
   assert.equal(await open(undefined), { tenant: demo, who: 'owner', role: 'owner' })
@@ -31,7 +35,8 @@ test('without a credential development is open and everything else is closed', a
 
 test('the operator’s key acts as the owner, and nothing like it does', async () => {
   assert.equal(await strict(apiKey), { tenant: demo, who: 'owner', role: 'owner' })
-  for (const wrong of [apiKey.slice(1), `${apiKey} `, apiKey.toUpperCase(), 'x']) assert.is(await codeOf(strict(wrong)), 'credential.invalid')
+  for (const wrong of [apiKey.slice(1), `${apiKey} `, apiKey.toUpperCase(), 'x'])
+    assert.is(await codeOf(strict(wrong)), 'credential.invalid')
 })
 
 test('a token says who, for which tenant and in which role', async () => {
@@ -49,10 +54,14 @@ test('a token that is expired, forged, unsigned or says nonsense lets nobody in,
     'of a tenant that is none': await token({ sub: 'ann', tenant: 'nobody' }),
     'of a role that is none': await token({ sub: 'ann', role: 'god' }),
     'without a subject': await token({ role: 'owner' }),
-    'with a changed body': (await token({ sub: 'ann', role: 'visitor' })).replace(/\.[^.]+\./, `.${Buffer.from(JSON.stringify({ sub: 'ann', role: 'owner', exp: now + 300 })).toString('base64url')}.`),
+    'with a changed body': (await token({ sub: 'ann', role: 'visitor' })).replace(
+      /\.[^.]+\./,
+      `.${Buffer.from(JSON.stringify({ sub: 'ann', role: 'owner', exp: now + 300 })).toString('base64url')}.`,
+    ),
     junk: 'a.b.c',
   }
-  for (const [what, credential] of Object.entries(wrong)) for (const door of [strict, open]) assert.is(await codeOf(door(credential)), 'credential.invalid', what)
+  for (const [what, credential] of Object.entries(wrong))
+    for (const door of [strict, open]) assert.is(await codeOf(door(credential)), 'credential.invalid', what)
 })
 
 test('a key from the table acts in its tenant and role until it is revoked or expires', async () => {
@@ -70,7 +79,8 @@ test('a credential is found in either header', () => {
   assert.is(credentialIn({ 'x-api-key': 'k' }), 'k')
   assert.is(credentialIn({ authorization: 'Bearer t' }), 't')
   assert.is(credentialIn({ authorization: 'bearer t' }), 't')
-  for (const headers of [{}, { authorization: 'Basic t' }, { authorization: 'Bearer' }, { 'x-api-key': '' }]) assert.is(credentialIn(headers), undefined)
+  for (const headers of [{}, { authorization: 'Basic t' }, { authorization: 'Bearer' }, { 'x-api-key': '' }])
+    assert.is(credentialIn(headers), undefined)
 })
 
 test('owners and admins read all of their tenant, the others what is theirs', () => {

@@ -24,11 +24,28 @@ const store = await freshStore()
 const { db } = store
 const bus = memoryBus()
 const authenticate = createAuthenticator({ db, environment: 'development', apiKey: undefined, jwtSecret: undefined })
-const app = createApp({ log: silent, metrics: createMetrics(), authenticate, bodyLimit: 1_000_000, origins: [], docs: false, version: '0', page: '/nowhere' })
+const app = createApp({
+  log: silent,
+  metrics: createMetrics(),
+  authenticate,
+  bodyLimit: 1_000_000,
+  origins: [],
+  docs: false,
+  version: '0',
+  page: '/nowhere',
+})
 const engine = { host: { position: () => undefined }, speeches: { live: () => undefined } } as unknown as Engine
 const desk = { open: async () => undefined } as unknown as Desk
 app.after(() => {
-  app.post('/stream', (request, reply) => stream({ db, bus, engine }, request, reply, { tenant: demo.id, conversation: (request.body as { conversation: string }).conversation, message: 'm', grammar: short('s'), begin: async () => ({ seq: 1 }) }))
+  app.post('/stream', (request, reply) =>
+    stream({ db, bus, engine }, request, reply, {
+      tenant: demo.id,
+      conversation: (request.body as { conversation: string }).conversation,
+      message: 'm',
+      grammar: short('s'),
+      begin: async () => ({ seq: 1 }),
+    }),
+  )
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 const sockets = openSockets({ http: app.server, db, bus, engine, desk, authenticate, log: silent, origins: [], frameLimit: 1_000_000 })
@@ -50,7 +67,11 @@ function talker(conversation: string) {
   bus.publish({ room, name: 'turn.started', payload: { conversation, seq: 2, turn: 't1', messages: ['m'] } })
   return async (isEnough: (said: number) => boolean) => {
     for (let count = 0; count < 8_000 && !isEnough(said); count++) {
-      bus.publish({ room, name: 'reply.delta', payload: { conversation, turn: 't1', attempt: 1, offset: said++ * PIECE.length, text: PIECE } })
+      bus.publish({
+        room,
+        name: 'reply.delta',
+        payload: { conversation, turn: 't1', attempt: 1, offset: said++ * PIECE.length, text: PIECE },
+      })
       await breath()
     }
     return said
@@ -89,7 +110,9 @@ test('a reader beyond help is cut', async () => {
   const side = youngest()
   const gone = new Promise((resolve) => side.conn.once('close', resolve))
   let isGone = false
-  void gone.then(() => { isGone = true })
+  void gone.then(() => {
+    isGone = true
+  })
   await talker(conversation)(() => pressureOn(side) === 'hopeless')
   await until(() => isGone, 'the cut', 5_000)
   assert.is(sockets.io.sockets.adapter.rooms.has(`t:${demo.id}:c:${conversation}`), false)
@@ -156,7 +179,10 @@ test('a stream whose reader does not read is held within bounds and ends; it com
 const open = new Set<import('node:net').Socket>()
 app.server.on('connection', (socket) => {
   open.add(socket)
-  void once(socket, 'close').then(() => open.delete(socket), () => open.delete(socket))
+  void once(socket, 'close').then(
+    () => open.delete(socket),
+    () => open.delete(socket),
+  )
 })
 const openConnections = async () => open
 

@@ -19,12 +19,33 @@ test('an empty environment works', () => {
 })
 
 test('everything wrong is told at once, each by its name', () => {
-  const wrong = { PORT: 'eighty', APP_ENV: 'prod', DATABASE_URL: 'localhost', REDIS_URL: 'http://x', BUDGET_USD: '0', API_KEY: 'short', JWT_SECRET: 'short', BODY_LIMIT: '1.5', WHILE_BUSY: 'panic', HEDGE: 'perhaps', LOG_LEVEL: 'all', OPENAI_BASE_URL: 'ftp://x' }
-  assert.equal(problemsOf(wrong).map((problem) => problem.split(' ')[0]).sort(), Object.keys(wrong).sort())
+  const wrong = {
+    PORT: 'eighty',
+    APP_ENV: 'prod',
+    DATABASE_URL: 'localhost',
+    REDIS_URL: 'http://x',
+    BUDGET_USD: '0',
+    API_KEY: 'short',
+    JWT_SECRET: 'short',
+    BODY_LIMIT: '1.5',
+    WHILE_BUSY: 'panic',
+    HEDGE: 'perhaps',
+    LOG_LEVEL: 'all',
+    OPENAI_BASE_URL: 'ftp://x',
+  }
+  assert.equal(
+    problemsOf(wrong)
+      .map((problem) => problem.split(' ')[0])
+      .sort(),
+    Object.keys(wrong).sort(),
+  )
 })
 
 test('an empty variable counts as unset', () => {
-  assert.equal(readConfig(Object.fromEntries(Object.values(settings).flatMap(({ name, aliases }) => [name, ...aliases].map((one) => [one, ' '])))), readConfig({}))
+  assert.equal(
+    readConfig(Object.fromEntries(Object.values(settings).flatMap(({ name, aliases }) => [name, ...aliases].map((one) => [one, ' '])))),
+    readConfig({}),
+  )
 })
 
 test('an alias means the same, and the name itself comes first', () => {
@@ -36,8 +57,19 @@ test('an alias means the same, and the name itself comes first', () => {
 })
 
 test('values are read as what they are', () => {
-  const { port, corsOrigins, budget, hedge, decisions, logLevel, sessionTtl } = readConfig({ PORT: ' 0 ', CORS_ORIGINS: 'https://a.example, https://b.example,', BUDGET_USD: '0.5', HEDGE: 'true', DECISIONS: '0', LOG_LEVEL: 'INFO', SESSION_TTL_SECONDS: '60' })
-  assert.equal([port, corsOrigins, budget, hedge, decisions, logLevel, sessionTtl], [0, ['https://a.example', 'https://b.example'], 0.5, true, false, 'info', 60])
+  const { port, corsOrigins, budget, hedge, decisions, logLevel, sessionTtl } = readConfig({
+    PORT: ' 0 ',
+    CORS_ORIGINS: 'https://a.example, https://b.example,',
+    BUDGET_USD: '0.5',
+    HEDGE: 'true',
+    DECISIONS: '0',
+    LOG_LEVEL: 'INFO',
+    SESSION_TTL_SECONDS: '60',
+  })
+  assert.equal(
+    [port, corsOrigins, budget, hedge, decisions, logLevel, sessionTtl],
+    [0, ['https://a.example', 'https://b.example'], 0.5, true, false, 'info', 60],
+  )
 })
 
 test('production needs a credential, whatever else is set', () => {

@@ -20,7 +20,11 @@ test.after(async () => {
 /** One shape for all: what 000, 002 and 003 look for is there. */
 function refused({ status, headers, json }: Answered, code: keyof typeof refusals) {
   const body = json<Record<string, string>>()
-  assert.equal([status, body.code, body.error, body.message, body.detail], [refusals[code][0], code, code, refusals[code][1], refusals[code][1]], code)
+  assert.equal(
+    [status, body.code, body.error, body.message, body.detail],
+    [refusals[code][0], code, code, refusals[code][1], refusals[code][1]],
+    code,
+  )
   assert.is(body.request_id, headers.get('x-request-id'))
   assert.is(body.error_id, body.request_id)
   assert.ok(!Number.isNaN(Date.parse(body.timestamp as string)))
@@ -71,11 +75,19 @@ test('/v1/chat with a message answers in the short form', async () => {
 
 test('/v1/chat with bot and messages answers in the long form, and the session goes on', async () => {
   double.next({ text: 'You wrote about tides.', usage: { in: 20, out: 6 } })
-  const first = (await ask('POST', '/v1/chat', { bot_id: 'b1', messages: [{ role: 'user', content: 'Tell me how tides come about.' }], metadata: { page: '/a' } })).json<Record<string, unknown> & { metadata: { page: string } }>()
+  const first = (
+    await ask('POST', '/v1/chat', {
+      bot_id: 'b1',
+      messages: [{ role: 'user', content: 'Tell me how tides come about.' }],
+      metadata: { page: '/a' },
+    })
+  ).json<Record<string, unknown> & { metadata: { page: string } }>()
   assert.equal([first.message, first.citations, first.usage], ['You wrote about tides.', [], { prompt: 20, completion: 6, total: 26 }])
   assert.is(first.metadata.page, '/a')
   double.next({ text: 'Yes.' })
-  const second = (await ask('POST', '/v1/chat', { session_id: first.session_id, messages: [{ role: 'user', content: 'Is the moon part of it?' }] })).json()
+  const second = (
+    await ask('POST', '/v1/chat', { session_id: first.session_id, messages: [{ role: 'user', content: 'Is the moon part of it?' }] })
+  ).json()
   assert.is(second.session_id, first.session_id)
   assert.match(JSON.stringify(double.requests.at(-1)?.body), /You wrote about tides/)
 })
@@ -104,7 +116,11 @@ test('/api/chat answers and names the work order, which is listed and counted', 
   for (const period of ['week', 'month', 'all']) assert.is((await ask('GET', `/api/metrics?period=${period}`)).status, 200)
   refused(await ask('GET', '/api/metrics?period=never'), 'request.malformed')
   refused(await ask('GET', '/api/work-orders?limit=0'), 'request.malformed')
-  const detailed = (await ask('GET', '/api/health/detailed')).json<{ overall: string; components: { name: string }[]; metrics: { tokens_today: number } }>()
+  const detailed = (await ask('GET', '/api/health/detailed')).json<{
+    overall: string
+    components: { name: string }[]
+    metrics: { tokens_today: number }
+  }>()
   assert.equal([detailed.overall, detailed.components.map(({ name }) => name)], ['healthy', ['store', 'models']])
   assert.ok(detailed.metrics.tokens_today >= 150)
   refused(await ask('POST', '/api/chat', { content: '' }), 'text.missing')
@@ -130,7 +146,11 @@ test('the canonical message is answered in its own form', async () => {
 })
 
 test('the same inbound id answers the first result and runs nothing again, also ten times at once', async () => {
-  const message = inbound({ id: 'Ünïcode / id: 7', conversation_id: 'thread #9', content: { type: 'text', text: 'Please tell me how tides come about.' } })
+  const message = inbound({
+    id: 'Ünïcode / id: 7',
+    conversation_id: 'thread #9',
+    content: { type: 'text', text: 'Please tell me how tides come about.' },
+  })
   const before = double.requests.length
   double.next({ text: 'Once and only once.', delay: 30 })
   const answers = await Promise.all(Array.from({ length: 10 }, () => ask('POST', '/messages/inbound', message)))
@@ -148,11 +168,15 @@ test('the tenant of an inbound message is that of the credential', async () => {
 
 test('a key of an ordinary member goes on with the threads that it began', async () => {
   const authorization = `Bearer ${await token({ sub: 'integration', role: 'member' })}`
-  for (const id of ['m-1', 'm-2']) assert.is((await ask('POST', '/messages/inbound', inbound({ id, conversation_id: 'of a member' }), { authorization })).status, 200, id)
+  for (const id of ['m-1', 'm-2'])
+    assert.is((await ask('POST', '/messages/inbound', inbound({ id, conversation_id: 'of a member' }), { authorization })).status, 200, id)
 })
 
 test('a member sees neither the threads nor the sessions of others', async () => {
-  const [ann, bob] = [{ authorization: `Bearer ${await token({ sub: 'ann', role: 'member' })}` }, { authorization: `Bearer ${await token({ sub: 'bob', role: 'member' })}` }]
+  const [ann, bob] = [
+    { authorization: `Bearer ${await token({ sub: 'ann', role: 'member' })}` },
+    { authorization: `Bearer ${await token({ sub: 'bob', role: 'member' })}` },
+  ]
   const { session_id } = (await ask('POST', '/v1/chat', { message: 'hi' }, ann)).json()
   refused(await ask('POST', '/v1/chat', { message: 'hi', session_id }, bob), 'conversation.unknown')
   refused(await ask('DELETE', '/v1/chat/session', { session_id }, bob), 'conversation.unknown')
@@ -176,7 +200,16 @@ test('a body that cannot be read is refused by its fault', async () => {
 })
 
 test('a field of the wrong type is refused and named', async () => {
-  for (const body of [{ message: 7 }, { message: ['hi'] }, { message: 'hi', session_id: 'no uuid' }, { message: 'hi', stream: 'yes' }, {}, { messages: [] }, { messages: [{ role: 'pope', content: 'x' }] }, { messages: [{ role: 'user', content: 5 }] }]) {
+  for (const body of [
+    { message: 7 },
+    { message: ['hi'] },
+    { message: 'hi', session_id: 'no uuid' },
+    { message: 'hi', stream: 'yes' },
+    {},
+    { messages: [] },
+    { messages: [{ role: 'pope', content: 'x' }] },
+    { messages: [{ role: 'user', content: 5 }] },
+  ]) {
     const answer = await ask('POST', '/v1/chat', body)
     refused(answer, 'request.malformed')
     assert.ok(answer.json<{ details: unknown[] }>().details.length > 0)
@@ -184,7 +217,16 @@ test('a field of the wrong type is refused and named', async () => {
   refused(await ask('POST', '/v1/chat', { message: '  ' }), 'text.missing')
   refused(await ask('POST', '/v1/chat', { messages: [{ role: 'assistant', content: 'I said' }] }), 'text.missing')
   refused(await ask('POST', '/v1/chat', { message: 'x'.repeat(10_001) }), 'text.too_long')
-  for (const wrong of [{ id: '' }, { id: 'a\nb' }, { id: 7 }, { channel: '' }, { content: { type: 'image' } }, { from: undefined }, { direction: 'outbound' }]) refused(await ask('POST', '/messages/inbound', inbound(wrong)), 'request.malformed')
+  for (const wrong of [
+    { id: '' },
+    { id: 'a\nb' },
+    { id: 7 },
+    { channel: '' },
+    { content: { type: 'image' } },
+    { from: undefined },
+    { direction: 'outbound' },
+  ])
+    refused(await ask('POST', '/messages/inbound', inbound(wrong)), 'request.malformed')
 })
 
 test('what is nowhere is refused in the same shape', async () => {
@@ -211,7 +253,13 @@ test('other origins are let in by setting and no others', async () => {
   const real = await ask('POST', '/v1/chat', { message: 'hi' }, { origin: 'https://shop.example' })
   assert.equal([real.status, real.headers.get('access-control-allow-origin')], [200, 'https://shop.example'])
   assert.match(real.headers.get('access-control-expose-headers') as string, /x-request-id/i)
-  for (const method of ['OPTIONS', 'GET']) assert.is((await ask(method, '/health', undefined, { origin: 'https://evil.example', ...preflight })).headers.get('access-control-allow-origin'), null)
+  for (const method of ['OPTIONS', 'GET'])
+    assert.is(
+      (await ask(method, '/health', undefined, { origin: 'https://evil.example', ...preflight })).headers.get(
+        'access-control-allow-origin',
+      ),
+      null,
+    )
   const refusal = await ask('POST', '/v1/chat', {}, { origin: 'https://shop.example' })
   assert.is(refusal.headers.get('access-control-allow-origin'), 'https://shop.example')
 })
@@ -233,15 +281,33 @@ test('the page is served with a strict policy', async () => {
 test('the documentation is there in development, with all it needs', async () => {
   const docs = await ask('GET', '/docs/')
   assert.is(docs.status, 200)
-  for (const [, path] of docs.text.matchAll(/(?:src|href)="(\.?[^":]+\.(?:js|css))"/g)) assert.is((await ask('GET', new URL(path as string, 'http://x/docs/').pathname)).status, 200, path)
+  for (const [, path] of docs.text.matchAll(/(?:src|href)="(\.?[^":]+\.(?:js|css))"/g))
+    assert.is((await ask('GET', new URL(path as string, 'http://x/docs/').pathname)).status, 200, path)
 })
 
 test('the description of the interface names every address', async () => {
-  const { openapi, paths } = (await ask('GET', '/openapi.json')).json<{ openapi: string; paths: Record<string, Record<string, { responses?: object }>> }>()
+  const { openapi, paths } = (await ask('GET', '/openapi.json')).json<{
+    openapi: string
+    paths: Record<string, Record<string, { responses?: object }>>
+  }>()
   assert.match(openapi, /^3\.1/)
-  const all = ['/health', '/v1/health', '/ready', '/v1/chat', '/v1/chat/stream', '/v1/chat/session', '/api/chat', '/messages/inbound', '/api/work-orders', '/api/metrics', '/api/health/detailed', '/v1/models']
+  const all = [
+    '/health',
+    '/v1/health',
+    '/ready',
+    '/v1/chat',
+    '/v1/chat/stream',
+    '/v1/chat/session',
+    '/api/chat',
+    '/messages/inbound',
+    '/api/work-orders',
+    '/api/metrics',
+    '/api/health/detailed',
+    '/v1/models',
+  ]
   for (const path of all) assert.ok(paths[path], path)
-  for (const methods of Object.values(paths)) for (const { responses } of Object.values(methods)) assert.ok(Object.keys(responses ?? {}).length > 0)
+  for (const methods of Object.values(paths))
+    for (const { responses } of Object.values(methods)) assert.ok(Object.keys(responses ?? {}).length > 0)
   assert.match(JSON.stringify(paths['/v1/chat']), /bot_id/)
 })
 
@@ -249,8 +315,10 @@ test('the figures can be read by Prometheus', async () => {
   const { status, headers, text } = await ask('GET', '/metrics')
   assert.is(status, 200)
   assert.match(headers.get('content-type') as string, 'version=0.0.4')
-  for (const line of text.trim().split('\n')) assert.match(line, /^(# (HELP|TYPE) \S+ .+|[a-zA-Z_:][\w:]*(\{([\w]+="([^"\\]|\\.)*",?)*\})? (-?[\d.e+-]+|NaN|[+-]Inf)|)$/)
-  for (const name of ['http_requests_total', 'nexus_refusals_total', 'active_connections', 'nexus_streams']) assert.match(text, new RegExp(`^${name}`, 'm'))
+  for (const line of text.trim().split('\n'))
+    assert.match(line, /^(# (HELP|TYPE) \S+ .+|[a-zA-Z_:][\w:]*(\{([\w]+="([^"\\]|\\.)*",?)*\})? (-?[\d.e+-]+|NaN|[+-]Inf)|)$/)
+  for (const name of ['http_requests_total', 'nexus_refusals_total', 'active_connections', 'nexus_streams'])
+    assert.match(text, new RegExp(`^${name}`, 'm'))
   assert.match(text, /llm_calls_total\{[^}]*outcome="ok"[^}]*\} [1-9]/)
   assert.match(text, /nexus_refusals_total\{code="route\.unknown"\} [1-9]/)
 })

@@ -40,7 +40,10 @@ test('a message is answered word by word, and the words are the reply', async ()
   assert.is(reply.text, words(20).join(''))
   const so = read(reading(), one.heard)
   assert.equal(so.faults, [])
-  assert.equal(so.finished.map(({ text }) => text), [reply.text])
+  assert.equal(
+    so.finished.map(({ text }) => text),
+    [reply.text],
+  )
   assert.ok(one.heard.filter(([name]) => name === 'reply.delta').length > 1, 'it came in pieces')
 })
 
@@ -57,7 +60,14 @@ test('the acknowledgement comes only once the message is durable', async () => {
 test('joining an unknown id of the own making may be repeated without harm', async () => {
   const one = await client()
   const id = crypto.randomUUID()
-  for (let time = 0; time < 3; time++) assert.equal(await one.join(id), { ok: true, conversation: id, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] } as never)
+  for (let time = 0; time < 3; time++)
+    assert.equal(await one.join(id), {
+      ok: true,
+      conversation: id,
+      seq: 0,
+      state: { value: 'automated', attention: 'automated' },
+      messages: [],
+    } as never)
 })
 
 test('a repeated message is a duplicate with the same number, and with another text a conflict', async () => {
@@ -100,7 +110,10 @@ test('a rejoin in the middle of a reply brings exactly what was missed, words in
   await back.hears('turn.finished')
   read(before, back.heard)
   assert.equal(before.faults, [])
-  assert.equal(before.finished.map(({ text }) => text), [whole.text])
+  assert.equal(
+    before.finished.map(({ text }) => text),
+    [whole.text],
+  )
   assert.is(whole.text, words(150).join(''))
 })
 
@@ -113,11 +126,17 @@ test('a fresh join in the middle of a reply gets the whole text so far and goes 
   const joined = await late.join(conversation)
   assert.is(joined.missed, undefined)
   assert.ok(joined.live && words(150).join('').startsWith(joined.live.text) && joined.live.text.length > 0)
-  assert.equal(joined.messages.map(({ text }) => text), [question])
+  assert.equal(
+    joined.messages.map(({ text }) => text),
+    [question],
+  )
   await late.hears('turn.finished')
   const so = read(readFrom(joined), late.heard)
   assert.equal(so.faults, [])
-  assert.equal(so.finished.map(({ text }) => text), [words(150).join('')])
+  assert.equal(
+    so.finished.map(({ text }) => text),
+    [words(150).join('')],
+  )
 })
 
 test('a cursor that is hundreds of events old gets a fresh join instead of half a replay', async () => {
@@ -298,7 +317,10 @@ test('typing reaches the others, never oneself, and nobody who is not there', as
   one.socket.emit('typing.stopped', { conversation })
   await other.hears('typing.stopped')
   assert.is(other.heard.filter(([name]) => name === 'typing.started').length, 1)
-  assert.is(one.heard.some(([name]) => name.startsWith('typing')), false)
+  assert.is(
+    one.heard.some(([name]) => name.startsWith('typing')),
+    false,
+  )
 })
 
 test('whoever leaves hears nothing more', async () => {

@@ -22,7 +22,8 @@ test.after(async () => {
 
 /** The text of the short form, by its rules. */
 const textOf = (lines: SseLine[]) => lines.reduce((text, { data }) => (data.retracted ? '' : text + String(data.delta)), '')
-const turnsOf = async (conversation: unknown) => (await server.db.sql`select 1 from events where conversation = ${conversation as string} and name = 'turn.started'`).length
+const turnsOf = async (conversation: unknown) =>
+  (await server.db.sql`select 1 from events where conversation = ${conversation as string} and name = 'turn.started'`).length
 
 test('the short form says the reply piece by piece and ends once', async () => {
   double.next({ text: words(20), pace: 4 })
@@ -34,7 +35,10 @@ test('the short form says the reply piece by piece and ends once', async () => {
   await within(10_000, one.ended)
   assert.is(textOf(one.lines), words(20).join(''))
   assert.ok(one.lines.length > 3)
-  assert.equal(one.lines.map(({ data }) => data.finished), [...one.lines.slice(1).map(() => false), true])
+  assert.equal(
+    one.lines.map(({ data }) => data.finished),
+    [...one.lines.slice(1).map(() => false), true],
+  )
   const { session_id, ...last } = (one.lines.at(-1) as SseLine).data
   assert.equal(last, { delta: '', finished: true })
   assert.ok(one.lines.every(({ data }) => data.session_id === session_id))
@@ -50,7 +54,13 @@ test('/v1/chat streams each form in its own grammar', async () => {
   await within(10_000, full.ended)
   const names = full.lines.map(({ event }) => event)
   assert.equal([names[0], names[1], names.at(-2), names.at(-1)], ['start', 'token', 'citations', 'done'])
-  assert.is(full.lines.filter(({ event }) => event === 'token').map(({ data }) => data.content).join(''), words(6).join(''))
+  assert.is(
+    full.lines
+      .filter(({ event }) => event === 'token')
+      .map(({ data }) => data.content)
+      .join(''),
+    words(6).join(''),
+  )
   assert.equal(full.lines.at(-1)?.data.usage, { prompt: 7, completion: 6, total: 13 })
   assert.ok(full.lines.every(({ event, data }) => data.type === event))
 })
@@ -71,7 +81,12 @@ test('a reader who comes back with the last id gets exactly the rest', async () 
   // From any line on, also after the end, also from the very last one.
   const all = [...one.lines, ...two.lines]
   for (const at of [0, 3, all.length - 2, all.length - 1]) {
-    const again = await openSse(server.url, '/v1/chat/stream', { message: question, session_id }, { 'last-event-id': all[at]?.id as string })
+    const again = await openSse(
+      server.url,
+      '/v1/chat/stream',
+      { message: question, session_id },
+      { 'last-event-id': all[at]?.id as string },
+    )
     await within(5_000, again.ended, `the replay from line ${at}`)
     assert.is(textOf(all.slice(0, at + 1)) + textOf(again.lines), words(40).join(''), `line ${at}`)
     assert.is(again.lines.at(-1)?.data.finished, true)
@@ -88,9 +103,17 @@ test('a reader of the long form who lost the stream before its first word resume
   const one = await openSse(server.url, '/v1/chat', body('Please explain how the winds come about, briefly.'))
   await until(() => one.lines.length > 0, 'the start')
   one.hangUp()
-  const two = await openSse(server.url, '/v1/chat', body('Please explain how the winds come about, briefly.'), { 'last-event-id': one.lines[0]?.id as string })
+  const two = await openSse(server.url, '/v1/chat', body('Please explain how the winds come about, briefly.'), {
+    'last-event-id': one.lines[0]?.id as string,
+  })
   await within(5_000, two.ended)
-  assert.is(two.lines.filter(({ event }) => event === 'token').map(({ data }) => data.content).join(''), 'the second answer')
+  assert.is(
+    two.lines
+      .filter(({ event }) => event === 'token')
+      .map(({ data }) => data.content)
+      .join(''),
+    'the second answer',
+  )
   assert.is(await turnsOf(session_id), 2)
   const after = two.lines.findIndex(({ event }) => event === 'citations')
   const three = await openSse(server.url, '/v1/chat', body('…'), { 'last-event-id': two.lines[after]?.id as string })
@@ -195,14 +218,26 @@ test('a failure rides in the stream, which ends all the same', async () => {
   const [failed, last] = one.lines.slice(-2) as [SseLine, SseLine]
   assert.is((failed.data.error as { code: string }).code, 'answer.failed')
   assert.is(last.data.finished, true)
-  const two = await openSse(server.url, '/v1/chat/stream', { message: question, session_id: failed.data.session_id }, { 'last-event-id': last.id })
+  const two = await openSse(
+    server.url,
+    '/v1/chat/stream',
+    { message: question, session_id: failed.data.session_id },
+    { 'last-event-id': last.id },
+  )
   await within(5_000, two.ended)
 })
 
 test('a cursor says the same after being written and read', () => {
   const whole = fc.integer({ min: 0, max: 999_999_999 })
-  const place = fc.record({ seq: fc.integer({ min: 0, max: 999_999_999_999 }), turn: fc.stringMatching(/^[\w-]{1,40}$/), attempt: whole, offset: whole })
-  fc.assert(fc.property(fc.oneof(place, fc.record({ seq: whole })), (cursor) => assert.equal(readCursor(cursorText(cursor)), { ...cursor })))
+  const place = fc.record({
+    seq: fc.integer({ min: 0, max: 999_999_999_999 }),
+    turn: fc.stringMatching(/^[\w-]{1,40}$/),
+    attempt: whole,
+    offset: whole,
+  })
+  fc.assert(
+    fc.property(fc.oneof(place, fc.record({ seq: whole })), (cursor) => assert.equal(readCursor(cursorText(cursor)), { ...cursor })),
+  )
   fc.assert(
     fc.property(fc.string(), (junk) => {
       try {
@@ -216,13 +251,28 @@ test('a cursor says the same after being written and read', () => {
 
 test('the grammars say each thing as their document has it', () => {
   const s = short('s1')
-  assert.equal([s.start(), s.delta('a'), s.finished({ message: { id: 'm', seq: 1, role: 'assistant', text: 'a', at: 0 }, usage: { in: 1, out: 1 } }), s.end()], [undefined, { data: { session_id: 's1', delta: 'a', finished: false } }, [], { data: { session_id: 's1', delta: '', finished: true } }])
-  assert.equal(s.refused({ code: 'c', message: 'm' }).data, { session_id: 's1', delta: '', finished: false, error: { code: 'c', message: 'm' } })
+  assert.equal(
+    [
+      s.start(),
+      s.delta('a'),
+      s.finished({ message: { id: 'm', seq: 1, role: 'assistant', text: 'a', at: 0 }, usage: { in: 1, out: 1 } }),
+      s.end(),
+    ],
+    [undefined, { data: { session_id: 's1', delta: 'a', finished: false } }, [], { data: { session_id: 's1', delta: '', finished: true } }],
+  )
+  assert.equal(s.refused({ code: 'c', message: 'm' }).data, {
+    session_id: 's1',
+    delta: '',
+    finished: false,
+    error: { code: 'c', message: 'm' },
+  })
   const l = long('s1')
   const citations = [{ id: 'd1', title: 'Doc' }]
   assert.equal(l.start(), { event: 'start', data: { type: 'start', session_id: 's1' } })
   assert.equal(l.delta('a'), { event: 'token', data: { type: 'token', content: 'a' } })
-  assert.equal(l.finished({ message: { id: 'm', seq: 1, role: 'assistant', text: 'a', citations, at: 0 }, usage: { in: 3, out: 4 } }), [{ event: 'citations', data: { type: 'citations', citations } }])
+  assert.equal(l.finished({ message: { id: 'm', seq: 1, role: 'assistant', text: 'a', citations, at: 0 }, usage: { in: 3, out: 4 } }), [
+    { event: 'citations', data: { type: 'citations', citations } },
+  ])
   assert.equal(l.end(), { event: 'done', data: { type: 'done', session_id: 's1', usage: { prompt: 3, completion: 4, total: 7 } } })
   assert.is(l.refused({ code: 'c', message: 'm' }).event, 'error')
 })

@@ -27,14 +27,25 @@ function log({ slow = false } = {}) {
       removed.push(turn)
     },
   })
-  return { chunks, clock, batches, removed, release: () => open.splice(0).forEach((go) => go()), fail: () => (fails = true), warned: () => warned }
+  return {
+    chunks,
+    clock,
+    batches,
+    removed,
+    release: () => open.splice(0).forEach((go) => go()),
+    fail: () => (fails = true),
+    warned: () => warned,
+  }
 }
 
 test('pieces of all streams go to the store in one batch', async () => {
   const { chunks, clock, batches } = log()
   for (const turn of ['t1', 't2']) for (let n = 0; n < 3; n++) chunks.add(chunk(n, turn))
   await clock.pass(100)
-  assert.equal(batches.map((batch) => batch.length), [6])
+  assert.equal(
+    batches.map((batch) => batch.length),
+    [6],
+  )
 })
 
 test('a full batch does not wait', async () => {
@@ -80,7 +91,10 @@ test('what is forgotten before it is written is not written, and the store is no
   chunks.add(chunk(0, 't2'))
   chunks.forget(chunk(0))
   await clock.pass(100)
-  assert.equal(batches.flat().map(({ turn }) => turn), ['t2'])
+  assert.equal(
+    batches.flat().map(({ turn }) => turn),
+    ['t2'],
+  )
   assert.equal(removed, [])
 })
 

@@ -8,7 +8,11 @@ import { random } from '../../support/random.ts'
 function listening() {
   const clock = handClock()
   const frames: { offset: number; text: string; at: number }[] = []
-  const coalescer = createCoalescer({ clock, wheel: createWheel(clock), send: (offset, text) => frames.push({ offset, text, at: clock.now() }) })
+  const coalescer = createCoalescer({
+    clock,
+    wheel: createWheel(clock),
+    send: (offset, text) => frames.push({ offset, text, at: clock.now() }),
+  })
   return { clock, frames, ...coalescer, whole: () => frames.map(({ text }) => text).join('') }
 }
 
@@ -17,7 +21,10 @@ test('the first delta leaves at once, and so does one after a pause', () => {
   add('one')
   clock.move(1_000)
   add('two')
-  assert.equal(frames.map(({ text }) => text), ['one', 'two'])
+  assert.equal(
+    frames.map(({ text }) => text),
+    ['one', 'two'],
+  )
 })
 
 test('deltas in between are joined, and none waits longer than 30 ms', () => {
@@ -40,7 +47,10 @@ test('a frame leaves early when it is long or has many deltas', () => {
   add('first')
   add('y'.repeat(4_096))
   for (let n = 0; n < 64; n++) add('z')
-  assert.equal(frames.map(({ text }) => text.length), [5, 4_096, 64])
+  assert.equal(
+    frames.map(({ text }) => text.length),
+    [5, 4_096, 64],
+  )
 })
 
 test('a flush lets go of what waits, and nothing twice', () => {
@@ -50,7 +60,13 @@ test('a flush lets go of what waits, and nothing twice', () => {
   flush()
   flush()
   clock.move(100)
-  assert.equal(frames.map(({ offset, text }) => [offset, text]), [[0, 'a'], [1, 'b']])
+  assert.equal(
+    frames.map(({ offset, text }) => [offset, text]),
+    [
+      [0, 'a'],
+      [1, 'b'],
+    ],
+  )
 })
 
 test('an empty delta is no frame', () => {
@@ -64,7 +80,7 @@ test('offsets are contiguous and no frame ends inside a pair, however the text i
   for (let seed = 0; seed < 300; seed++) {
     const chance = random(seed)
     const { clock, frames, add, flush, whole } = listening()
-    const text = Array.from({ length: 40 }, () => chance.pick(alphabet)).join('') + '.'
+    const text = `${Array.from({ length: 40 }, () => chance.pick(alphabet)).join('')}.`
     for (let from = 0; from < text.length; ) {
       const size = 1 + chance.below(4)
       add(text.slice(from, from + size))

@@ -25,7 +25,8 @@ function store(answer: (rows: Sent) => { n: number; outcome: string }[] | Promis
 }
 
 const done = (rows: Sent) => rows.map(({ n }) => ({ n, outcome: 'done' }))
-const refusing = (code: string, bad: string) => (rows: Sent) => (rows.some(({ actor }) => actor === bad) ? Promise.reject(Object.assign(new Error('no'), { code })) : done(rows))
+const refusing = (code: string, bad: string) => (rows: Sent) =>
+  rows.some(({ actor }) => actor === bad) ? Promise.reject(Object.assign(new Error('no'), { code })) : done(rows)
 
 test('steps of one moment travel as one statement, and each hears its own fate', async () => {
   const { db, sent } = store((rows) => rows.filter(({ actor }) => actor !== 'b').map(({ n }) => ({ n, outcome: 'done' })))
@@ -42,10 +43,16 @@ test('while two batches are on their way the next one gathers', async () => {
     all.push(commit(row(`a${n}`)))
     await settled(2)
   }
-  assert.equal(sent.map((rows) => rows.length), [1, 1])
+  assert.equal(
+    sent.map((rows) => rows.length),
+    [1, 1],
+  )
   release()
   await settled()
-  assert.equal(sent.map((rows) => rows.length), [1, 1, 8])
+  assert.equal(
+    sent.map((rows) => rows.length),
+    [1, 1, 8],
+  )
   release()
   await within(1_000, Promise.all(all))
 })
@@ -54,7 +61,10 @@ test('no statement carries more steps than it may', async () => {
   const { db, sent } = store(done)
   const { commit } = createCommitter(db, { node: 'n1', most: 4 })
   await within(1_000, Promise.all(Array.from({ length: 10 }, (_, n) => commit(row(`a${n}`)))))
-  assert.equal(sent.map((rows) => rows.length), [4, 4, 2])
+  assert.equal(
+    sent.map((rows) => rows.length),
+    [4, 4, 2],
+  )
 })
 
 test('a conflict breaks a batch, which is sent again one by one', async () => {
@@ -66,7 +76,10 @@ test('a conflict breaks a batch, which is sent again one by one', async () => {
   })
   const { commit } = createCommitter(db, { node: 'n1' })
   assert.equal(await within(1_000, Promise.all([commit(row('a')), commit(row('b'))])), ['done', 'done'])
-  assert.equal(sent.map((rows) => rows.length), [2, 1, 1])
+  assert.equal(
+    sent.map((rows) => rows.length),
+    [2, 1, 1],
+  )
 })
 
 for (const code of ['22P05', '22003', '23505', '54000']) {

@@ -4,7 +4,23 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type AnyActorRef, type AnyStateMachine, SimulatedClock, assign, cancel, createActor, emit, enqueueActions, fromPromise, raise, sendParent, sendTo, setup, spawnChild, stopChild } from 'xstate'
+import {
+  type AnyActorRef,
+  type AnyStateMachine,
+  SimulatedClock,
+  assign,
+  cancel,
+  createActor,
+  emit,
+  enqueueActions,
+  fromPromise,
+  raise,
+  sendParent,
+  sendTo,
+  setup,
+  spawnChild,
+  stopChild,
+} from 'xstate'
 import { createStepper } from '../../../runtime/host/step.ts'
 import { type Envelope, type MachineRecord, type Step, type Tree, callsIn, timersIn } from '../../../runtime/host/tree.ts'
 import type { Logic } from '../../../runtime/host/xstate.ts'
@@ -25,7 +41,8 @@ interface Running {
 
 /** Live work that waits until the script ends it; the newest under an address is the one that counts. */
 let running: Running[] = []
-const addressOf = (self: { id: string; _parent?: unknown }): string => (self._parent ? `${addressOf(self._parent as never)}/${self.id}` : 'root')
+const addressOf = (self: { id: string; _parent?: unknown }): string =>
+  self._parent ? `${addressOf(self._parent as never)}/${self.id}` : 'root'
 const work = fromPromise<unknown, unknown>(
   ({ input, self, signal }) =>
     new Promise((resolve, reject) => {
@@ -40,20 +57,42 @@ const work = fromPromise<unknown, unknown>(
 type Log = { log: string[] }
 const note = (what: string) => assign({ log: ({ context }: { context: Log }) => [...context.log, what].slice(-12) })
 
-const leaf = setup({ types: { context: {} as Log & { given: unknown }, input: {} as unknown, emitted: {} as { type: 'told' } }, actors: { work }, actions: { note: note('leaf') as never } }).createMachine({
+const leaf = setup({
+  types: { context: {} as Log & { given: unknown }, input: {} as unknown, emitted: {} as { type: 'told' } },
+  actors: { work },
+  actions: { note: note('leaf') as never },
+}).createMachine({
   id: 'leaf',
   context: ({ input }) => ({ log: [], given: input ?? null }),
   initial: 'one',
-  on: { poke: { actions: ['note', emit({ type: 'told' })] }, up: { actions: sendParent({ type: 'pong' }) }, end: '.end', crash: { actions: assign(() => { throw new Error('crashed') }) } },
+  on: {
+    poke: { actions: ['note', emit({ type: 'told' })] },
+    up: { actions: sendParent({ type: 'pong' }) },
+    end: '.end',
+    crash: {
+      actions: assign(() => {
+        throw new Error('crashed')
+      }),
+    },
+  },
   states: {
-    one: { invoke: { src: 'work', id: 'w', input: { from: 'leaf' }, onDone: 'two', onError: 'end' }, after: { 700: 'two' }, on: { next: 'two' } },
+    one: {
+      invoke: { src: 'work', id: 'w', input: { from: 'leaf' }, onDone: 'two', onError: 'end' },
+      after: { 700: 'two' },
+      on: { next: 'two' },
+    },
     two: { after: { 300: 'one' }, on: { next: 'end', back: 'one' } },
     end: { type: 'final' },
   },
   output: ({ context }) => context.log.length,
 })
 
-const middle = setup({ types: { context: {} as Log & { n: number }, input: {} as unknown }, actors: { leaf, work }, actions: { note: note('middle') as never }, guards: { odd: ({ context }) => context.n % 2 === 1 } }).createMachine({
+const middle = setup({
+  types: { context: {} as Log & { n: number }, input: {} as unknown },
+  actors: { leaf, work },
+  actions: { note: note('middle') as never },
+  guards: { odd: ({ context }) => context.n % 2 === 1 },
+}).createMachine({
   id: 'middle',
   context: { log: [], n: 0 },
   initial: 'rest',
@@ -65,11 +104,30 @@ const middle = setup({ types: { context: {} as Log & { n: number }, input: {} as
   states: {
     rest: { on: { next: 'busy', loop: { actions: raise({ type: 'count' }) } } },
     busy: {
-      invoke: { src: 'leaf', id: 'l', input: ({ context }: { context: { n: number } }) => context.n, onDone: { target: 'odd', actions: assign({ n: ({ context, event }) => context.n + Number(event.output) }) }, onError: 'rest' },
-      on: { next: 'odd', again: { target: 'busy', reenter: true }, poke: { actions: sendTo('l', { type: 'poke' }) }, up: { actions: sendTo('l', { type: 'up' }) }, leafend: { actions: sendTo('l', { type: 'end' }) }, crash: { actions: sendTo('l', { type: 'crash' }) } },
+      invoke: {
+        src: 'leaf',
+        id: 'l',
+        input: ({ context }: { context: { n: number } }) => context.n,
+        onDone: { target: 'odd', actions: assign({ n: ({ context, event }) => context.n + Number(event.output) }) },
+        onError: 'rest',
+      },
+      on: {
+        next: 'odd',
+        again: { target: 'busy', reenter: true },
+        poke: { actions: sendTo('l', { type: 'poke' }) },
+        up: { actions: sendTo('l', { type: 'up' }) },
+        leafend: { actions: sendTo('l', { type: 'end' }) },
+        crash: { actions: sendTo('l', { type: 'crash' }) },
+      },
     },
     odd: { always: [{ guard: 'odd', target: 'pair' }, { target: 'rest' }] },
-    pair: { invoke: [{ src: 'work', id: 'a', input: 1 }, { src: 'work', id: 'b', input: 2 }], on: { next: 'rest', 'xstate.done.actor.*': 'rest' } },
+    pair: {
+      invoke: [
+        { src: 'work', id: 'a', input: 1 },
+        { src: 'work', id: 'b', input: 2 },
+      ],
+      on: { next: 'rest', 'xstate.done.actor.*': 'rest' },
+    },
     end: { type: 'final' },
   },
   output: 3,
@@ -92,7 +150,11 @@ const family = setup({
     life: {
       initial: 'a',
       states: {
-        a: { initial: 'x', states: { x: { on: { flip: 'y' } }, y: { on: { flip: 'x' }, after: { 450: 'x' } }, past: { type: 'history' } }, on: { out: 'b' } },
+        a: {
+          initial: 'x',
+          states: { x: { on: { flip: 'y' } }, y: { on: { flip: 'x' }, after: { 450: 'x' } }, past: { type: 'history' } },
+          on: { out: 'b' },
+        },
         b: { on: { in: 'a.past', flash: 'c' } },
         c: { invoke: { src: 'leaf', id: 'flash' }, always: 'b' },
       },
@@ -102,11 +164,21 @@ const family = setup({
       states: {
         empty: { on: { enter: 'full' } },
         full: {
-          invoke: { src: 'middle', id: 'm', onDone: { target: 'empty', actions: assign({ n: ({ context, event }) => context.n + Number(event.output) }) }, onError: 'empty' },
+          invoke: {
+            src: 'middle',
+            id: 'm',
+            onDone: { target: 'empty', actions: assign({ n: ({ context, event }) => context.n + Number(event.output) }) },
+            onError: 'empty',
+          },
           on: {
             leave: 'empty',
             again: { target: 'full', reenter: true },
-            ...Object.fromEntries(['next', 'count', 'loop', 'poke', 'up', 'leafend', 'crash', 'end'].map((type) => [`m.${type}`, { actions: sendTo('m', { type }) }])),
+            ...Object.fromEntries(
+              ['next', 'count', 'loop', 'poke', 'up', 'leafend', 'crash', 'end'].map((type) => [
+                `m.${type}`,
+                { actions: sendTo('m', { type }) },
+              ]),
+            ),
             both: { actions: [sendTo('m', { type: 'count' }), sendTo('m', { type: 'next' })] },
             slow: { actions: [cancel('slow'), sendTo('m', { type: 'count' }, { delay: 250, id: 'slow' })] },
           },
@@ -119,31 +191,80 @@ const family = setup({
         arm: { actions: [cancel('bell'), raise({ type: 'rung' }, { delay: 600, id: 'bell' })] },
         disarm: { actions: cancel('bell') },
         rung: { actions: 'note' },
-        many: { actions: enqueueActions(({ enqueue, context }) => {
-          enqueue('note')
-          if (context.n % 2 === 0) enqueue.raise({ type: 'rung' })
-          enqueue.assign({ n: context.n + 1 })
-        }) },
+        many: {
+          actions: enqueueActions(({ enqueue, context }) => {
+            enqueue('note')
+            if (context.n % 2 === 0) enqueue.raise({ type: 'rung' })
+            enqueue.assign({ n: context.n + 1 })
+          }),
+        },
         told: { actions: emit({ type: 'told' }) },
       },
       initial: 'off',
       states: {
         off: { on: { hire: { target: 'on', actions: spawnChild('leaf', { id: 's', input: 's' }) } } },
-        on: { on: { fire: { target: 'off', actions: stopChild('s') }, work: { actions: sendTo('s', { type: 'poke' }) }, workup: { actions: sendTo('s', { type: 'up' }) } } },
+        on: {
+          on: {
+            fire: { target: 'off', actions: stopChild('s') },
+            work: { actions: sendTo('s', { type: 'poke' }) },
+            workup: { actions: sendTo('s', { type: 'up' }) },
+          },
+        },
       },
     },
     yard: {
       initial: 'off',
       states: {
         off: { on: { plant: { target: 'on', actions: assign(({ spawn }) => (spawn('middle', { id: 'p' }), {})) } } },
-        on: { on: { uproot: { target: 'off', actions: stopChild('p') }, water: { actions: sendTo('p', { type: 'next' }) }, grow: { actions: sendTo('p', { type: 'again' }) } } },
+        on: {
+          on: {
+            uproot: { target: 'off', actions: stopChild('p') },
+            water: { actions: sendTo('p', { type: 'next' }) },
+            grow: { actions: sendTo('p', { type: 'again' }) },
+          },
+        },
       },
     },
   },
   on: { 'xstate.done.actor.*': { actions: 'note' }, 'xstate.error.actor.*': { actions: 'note' } },
 })
 
-const events = ['flip', 'out', 'in', 'flash', 'enter', 'leave', 'again', 'both', 'slow', 'm.next', 'm.count', 'm.loop', 'm.poke', 'm.up', 'm.leafend', 'm.crash', 'm.end', 'm.next', 'm.next', 'arm', 'disarm', 'many', 'told', 'hire', 'fire', 'work', 'workup', 'plant', 'uproot', 'water', 'water', 'grow', 'enter', 'enter']
+const events = [
+  'flip',
+  'out',
+  'in',
+  'flash',
+  'enter',
+  'leave',
+  'again',
+  'both',
+  'slow',
+  'm.next',
+  'm.count',
+  'm.loop',
+  'm.poke',
+  'm.up',
+  'm.leafend',
+  'm.crash',
+  'm.end',
+  'm.next',
+  'm.next',
+  'arm',
+  'disarm',
+  'many',
+  'told',
+  'hire',
+  'fire',
+  'work',
+  'workup',
+  'plant',
+  'uproot',
+  'water',
+  'water',
+  'grow',
+  'enter',
+  'enter',
+]
 
 // Both sides -----------------------------------------------------------------------------------------------------------------
 
@@ -151,14 +272,23 @@ type View = Record<string, unknown>
 
 /** Every machine that is active, by address. */
 function liveView(actor: AnyActorRef, addr = 'root', into: View = {}): View {
-  const { status, value, context, children } = actor.getSnapshot() as { status: string; value: unknown; context: unknown; children?: Record<string, AnyActorRef> }
+  const { status, value, context, children } = actor.getSnapshot() as {
+    status: string
+    value: unknown
+    context: unknown
+    children?: Record<string, AnyActorRef>
+  }
   if (status === 'active') into[addr] = children ? [value, context] : 'work'
   for (const [id, child] of Object.entries(children ?? {})) liveView(child, `${addr}/${id}`, into)
   return into
 }
 
 const treeView = (tree: Tree): View =>
-  Object.fromEntries(Object.entries(tree.actors).flatMap(([addr, actor]) => (actor.status !== 'active' ? [] : [[addr, actor.call ? 'work' : [(actor as MachineRecord).value, actor.context]]])))
+  Object.fromEntries(
+    Object.entries(tree.actors).flatMap(([addr, actor]) =>
+      actor.status !== 'active' ? [] : [[addr, actor.call ? 'work' : [(actor as MachineRecord).value, actor.context]]],
+    ),
+  )
 
 const sortedKeys = (view: View) => Object.fromEntries(Object.entries(view).sort(([a], [b]) => (a < b ? -1 : 1)))
 const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
@@ -194,8 +324,10 @@ async function play(seed: number, bug?: Bug): Promise<{ steps: number; differs?:
   const compare = (): string | undefined => {
     const [ours, theirs] = [JSON.stringify(sortedKeys(treeView(tree))), JSON.stringify(sortedKeys(liveView(live)))]
     if (ours !== theirs) return `seed ${seed} after ${script.join(', ')}\n  ours   ${ours}\n  theirs ${theirs}`
-    if (JSON.stringify([...rows.calls].sort()) !== JSON.stringify([...callsIn(tree)].sort())) return `seed ${seed}: the rows of work after ${script.join(', ')}`
-    if (JSON.stringify([...rows.timers.keys()].sort()) !== JSON.stringify([...timersIn(tree)].sort())) return `seed ${seed}: the rows of timers after ${script.join(', ')}`
+    if (JSON.stringify([...rows.calls].sort()) !== JSON.stringify([...callsIn(tree)].sort()))
+      return `seed ${seed}: the rows of work after ${script.join(', ')}`
+    if (JSON.stringify([...rows.timers.keys()].sort()) !== JSON.stringify([...timersIn(tree)].sort()))
+      return `seed ${seed}: the rows of timers after ${script.join(', ')}`
     return undefined
   }
   const settle = async () => {
@@ -205,7 +337,10 @@ async function play(seed: number, bug?: Bug): Promise<{ steps: number; differs?:
   take(stepper.begin(undefined, now))
   for (let n = 0; n < LENGTH; n++) {
     const dice = chance.next()
-    const [calls, due] = [Object.entries(tree!.actors).filter(([, actor]) => actor.call && actor.status === 'active'), [...rows.timers].sort(([, a], [, b]) => a - b)]
+    const [calls, due] = [
+      Object.entries(tree!.actors).filter(([, actor]) => actor.call && actor.status === 'active'),
+      [...rows.timers].sort(([, a], [, b]) => a - b),
+    ]
     if (dice < 0.18 && calls.length > 0) {
       const [addr, record] = chance.pick(calls)
       const one = running.filter(({ key }) => key === addr).at(-1)
@@ -261,15 +396,30 @@ const bugs: Record<string, Bug> = {
   'work that is not cancelled': (step) => ({ ...step, cancels: [] }),
   'timers that are not disarmed': (step) => ({ ...step, disarms: [] }),
   'work that is not begun': (step) => ({ ...step, calls: step.calls.slice(1) }),
-  'a history that is forgotten': (step) => ({ ...step, tree: { ...step.tree, actors: { ...step.tree.actors, root: { ...step.tree.actors.root, historyValue: {} } as MachineRecord } } }),
+  'a history that is forgotten': (step) => ({
+    ...step,
+    tree: { ...step.tree, actors: { ...step.tree.actors, root: { ...step.tree.actors.root, historyValue: {} } as MachineRecord } },
+  }),
   'a child that outlives its parent': (step) => {
     const kept = { ...step.tree.actors }
-    if (!kept['root/m'] && step.tree.v > 3) kept['root/m'] = { status: 'active', value: 'rest', context: { log: [], n: 0 }, born: '0:0', src: 'middle' }
+    if (!kept['root/m'] && step.tree.v > 3)
+      kept['root/m'] = { status: 'active', value: 'rest', context: { log: [], n: 0 }, born: '0:0', src: 'middle' }
     return { ...step, tree: { ...step.tree, actors: kept } }
   },
   'a child that lives although it was stopped at once': (step, envelope) =>
-    envelope && 'to' in envelope && envelope.event.type === 'flash' ? { ...step, tree: { ...step.tree, actors: { ...step.tree.actors, 'root/flash': { call: true, status: 'active', born: '0:1', src: 'work' } } } } : step,
-  'a context that is forgotten': (step) => ({ ...step, tree: { ...step.tree, actors: { ...step.tree.actors, root: { ...step.tree.actors.root, context: { log: [], n: 0 } } as MachineRecord } } }),
+    envelope && 'to' in envelope && envelope.event.type === 'flash'
+      ? {
+          ...step,
+          tree: { ...step.tree, actors: { ...step.tree.actors, 'root/flash': { call: true, status: 'active', born: '0:1', src: 'work' } } },
+        }
+      : step,
+  'a context that is forgotten': (step) => ({
+    ...step,
+    tree: {
+      ...step.tree,
+      actors: { ...step.tree.actors, root: { ...step.tree.actors.root, context: { log: [], n: 0 } } as MachineRecord },
+    },
+  }),
   'a timer that loses its owner': (step) => ({ ...step, tree: { ...step.tree, timers: {} } }),
 }
 
@@ -314,7 +464,10 @@ test('on purpose: a machine that throws leaves no orphans, where a live one does
 
 const twice = setup({ types: { context: {} as { n: number } } }).createMachine({
   context: { n: 0 },
-  on: { arm: { actions: raise({ type: 'rung' }, { delay: 10, id: 'bell' }) }, rung: { actions: assign({ n: ({ context }) => context.n + 1 }) } },
+  on: {
+    arm: { actions: raise({ type: 'rung' }, { delay: 10, id: 'bell' }) },
+    rung: { actions: assign({ n: ({ context }) => context.n + 1 }) },
+  },
 })
 
 test('on purpose: a name armed twice rings once, where a live one rings twice', () => {
@@ -332,12 +485,18 @@ test('on purpose: a name armed twice rings once, where a live one rings twice', 
 })
 
 const dismissed = () => {
-  const child = setup({}).createMachine({ initial: 'on', states: { on: { on: { end: { target: 'off', actions: sendParent({ type: 'leave' }) } } }, off: { type: 'final' } } })
+  const child = setup({}).createMachine({
+    initial: 'on',
+    states: { on: { on: { end: { target: 'off', actions: sendParent({ type: 'leave' }) } } }, off: { type: 'final' } },
+  })
   return setup({ types: { context: {} as { heard: number } }, actors: { child } }).createMachine({
     context: { heard: 0 },
     initial: 'busy',
     on: { 'xstate.done.actor.c': { actions: assign({ heard: ({ context }) => context.heard + 1 }) } },
-    states: { busy: { invoke: { src: 'child', id: 'c' }, on: { tell: { actions: sendTo('c', { type: 'end' }) }, leave: 'idle' } }, idle: {} },
+    states: {
+      busy: { invoke: { src: 'child', id: 'c' }, on: { tell: { actions: sendTo('c', { type: 'end' }) }, leave: 'idle' } },
+      idle: {},
+    },
   })
 }
 

@@ -35,8 +35,16 @@ for (const variant of stores()) {
   const rows = <T>(table: 'effects' | 'timers' | 'journal' | 'inbox' | 'dead_letters' | 'chunks', actor: string): Promise<readonly T[]> =>
     readAsTenant(db(), tenant, (sql) => sql<never[]>`select * from ${sql(table)} where actor = ${actor}`) as never
   const messages = (conversation: string) =>
-    readAsTenant(db(), tenant, (sql) => sql<{ role: string; text: string; seq: number }[]>`select role, text, seq from messages where conversation = ${conversation} order by seq`)
-  const replies = async (conversation: string) => (await messages(conversation)).filter(({ role }) => role === 'assistant').map(({ text }) => text)
+    readAsTenant(
+      db(),
+      tenant,
+      (sql) =>
+        sql<
+          { role: string; text: string; seq: number }[]
+        >`select role, text, seq from messages where conversation = ${conversation} order by seq`,
+    )
+  const replies = async (conversation: string) =>
+    (await messages(conversation)).filter(({ role }) => role === 'assistant').map(({ text }) => text)
   const finished = (conversation: string, count = 1) => until(async () => (await replies(conversation)).length >= count, `${count} replies`)
   const crash = (one: Heart) => {
     one.engine.runner.abandon()
@@ -107,11 +115,25 @@ for (const variant of stores()) {
 
   test('a fenced step leaves nothing behind', async () => {
     const c = chat()
-    await commit(row(c, 0), row(c + 'x', 0))
-    await commit(row(c, 5, { dedup: 'k', calls: [{ id: '6:9', addr: 'root/w', src: 'none', input: null }], cancels: ['1:1'], timers: [{ id: '6:8', at: 1 }], disarms: ['1:0'] }))
+    await commit(row(c, 0), row(`${c}x`, 0))
+    await commit(
+      row(c, 5, {
+        dedup: 'k',
+        calls: [{ id: '6:9', addr: 'root/w', src: 'none', input: null }],
+        cancels: ['1:1'],
+        timers: [{ id: '6:8', at: 1 }],
+        disarms: ['1:0'],
+      }),
+    )
     assert.equal([(await rows('inbox', c)).length, (await rows('journal', c)).length], [0, 1])
-    assert.equal((await rows<{ id: string }>('effects', c)).map(({ id }) => id), ['1:1'])
-    assert.equal((await rows<{ id: string }>('timers', c)).map(({ id }) => id), ['1:0'])
+    assert.equal(
+      (await rows<{ id: string }>('effects', c)).map(({ id }) => id),
+      ['1:1'],
+    )
+    assert.equal(
+      (await rows<{ id: string }>('timers', c)).map(({ id }) => id),
+      ['1:0'],
+    )
   })
 
   test('of four owners at one version exactly one wins', async () => {
@@ -132,14 +154,20 @@ for (const variant of stores()) {
     const c = chat()
     for (let version = 0; version < 5; version++) await commit(row(c, version))
     assert.equal((await rows<{ version: number }>('journal', c)).map(({ version }) => version).sort(), [1, 2, 3, 4, 5])
-    assert.equal((await rows<{ id: string }>('timers', c)).map(({ id }) => id), ['5:0'])
-    assert.equal((await rows<{ id: string }>('effects', c)).map(({ id }) => id), ['5:1'])
+    assert.equal(
+      (await rows<{ id: string }>('timers', c)).map(({ id }) => id),
+      ['5:0'],
+    )
+    assert.equal(
+      (await rows<{ id: string }>('effects', c)).map(({ id }) => id),
+      ['5:1'],
+    )
   })
 
   test('in one batch each row has its own fate', async () => {
     const [a, b, c] = [chat(), chat(), chat()]
     await commit(row(a, 0), row(b, 0, { dedup: 'k' }))
-    assert.equal(await commit(row(a, 1), row(b, 1, { dedup: 'k' }), row(a + 'y', 7), row(c, 0)), ['done', 'duplicate', 'fenced', 'done'])
+    assert.equal(await commit(row(a, 1), row(b, 1, { dedup: 'k' }), row(`${a}y`, 7), row(c, 0)), ['done', 'duplicate', 'fenced', 'done'])
   })
 
   // A turn ----------------------------------------------------------------------------------------------------------------
@@ -153,7 +181,10 @@ for (const variant of stores()) {
     await until(() => room.has('turn.finished'), 'the end of the turn')
     assert.is(broken.commits(), 4)
     assert.equal(await replies(c), ['Because of Rayleigh scattering.'])
-    assert.equal(room.names().filter((name) => !/status|delta/.test(name)), ['message.accepted', 'turn.started', 'turn.classified', 'reply.finished', 'turn.finished'])
+    assert.equal(
+      room.names().filter((name) => !/status|delta/.test(name)),
+      ['message.accepted', 'turn.started', 'turn.classified', 'reply.finished', 'turn.finished'],
+    )
   })
 
   test('the durable events are numbered without gaps, in the store as on the bus', async () => {
@@ -164,8 +195,15 @@ for (const variant of stores()) {
     await until(() => room.has('turn.finished'))
     const told = room.frames.flatMap(({ payload }) => ('seq' in payload ? [payload.seq as number] : []))
     assert.equal(told, [1, 2, 3, 4, 5])
-    const kept = await readAsTenant(db(), tenant, (sql) => sql<{ seq: number }[]>`select seq from events where conversation = ${c} order by seq`)
-    assert.equal(kept.map(({ seq }) => seq), told)
+    const kept = await readAsTenant(
+      db(),
+      tenant,
+      (sql) => sql<{ seq: number }[]>`select seq from events where conversation = ${c} order by seq`,
+    )
+    assert.equal(
+      kept.map(({ seq }) => seq),
+      told,
+    )
   })
 
   test('the same message twice is one turn', async () => {
@@ -234,7 +272,13 @@ for (const variant of stores()) {
     await one.hear(c, { type: 'user.stopped' })
     await until(() => room.has('turn.stopped'))
     assert.equal(await replies(c), ['Because of'])
-    assert.is(room.of<{ text: string }>('reply.delta').map(({ text }) => text).join(''), 'Because of')
+    assert.is(
+      room
+        .of<{ text: string }>('reply.delta')
+        .map(({ text }) => text)
+        .join(''),
+      'Because of',
+    )
   })
 
   // Poison ----------------------------------------------------------------------------------------------------------------
@@ -266,7 +310,10 @@ for (const variant of stores()) {
     await one.say(good, 'm1')
     await finished(good)
     const told = await Promise.allSettled([one.say(good, 'm2'), one.say(bad, 'm1', 'a NUL \0'), one.say(chat(), 'm1')])
-    assert.equal(told.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
+    assert.equal(
+      told.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    )
     await finished(good, 2)
   })
 
@@ -275,7 +322,12 @@ for (const variant of stores()) {
     const one = await heart()
     await one.say(c, 'm1')
     await finished(c)
-    const again = one.engine.host.tell({ tenant, actor: c, dedup: 'another', envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm1', text: 'x' } } } })
+    const again = one.engine.host.tell({
+      tenant,
+      actor: c,
+      dedup: 'another',
+      envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm1', text: 'x' } } },
+    })
     await assert_refused(within(5_000, again), 'step.failed')
     await one.say(c, 'm2')
     await finished(c, 2)
@@ -286,7 +338,11 @@ for (const variant of stores()) {
     const one = await heart()
     await one.say(c, 'm1', 'hello', { window: 5_000 })
     // The chart that is stored has lost what the timer needs.
-    await readAsTenant(db(), tenant, (sql) => sql`update actors set tree = jsonb_set(tree, '{actors,root,value}', '"renamed"') where id = ${c}`)
+    await readAsTenant(
+      db(),
+      tenant,
+      (sql) => sql`update actors set tree = jsonb_set(tree, '{actors,root,value}', '"renamed"') where id = ${c}`,
+    )
     crash(one)
     const two = await heart({ node: 'n2', clock: handClock(one.clock.now()) })
     await until(async () => {
@@ -342,7 +398,10 @@ for (const variant of stores()) {
     const one = await heart({ limits: { ...defaultLimits, residents: 1 }, fill: () => ({ classify: endless }) })
     const order = ['m0', 'm1', 'm2', 'm3', 'm4']
     await Promise.all([one.say(a, 'x'), ...order.map((id) => one.say(b, id, id))])
-    assert.equal((await messages(b)).map(({ text }) => text), order)
+    assert.equal(
+      (await messages(b)).map(({ text }) => text),
+      order,
+    )
   })
 
   // A commit of unknown fate --------------------------------------------------------------------------------------------------
@@ -419,7 +478,10 @@ for (const variant of stores()) {
     await broken.arrive()
     await one.say(c, 'm3')
     await finished(c, 3)
-    assert.equal(room.of<{ message: { id: string } }>('message.accepted').map(({ message }) => message.id), ['m2', 'm3'])
+    assert.equal(
+      room.of<{ message: { id: string } }>('message.accepted').map(({ message }) => message.id),
+      ['m2', 'm3'],
+    )
   })
 
   // After a crash -----------------------------------------------------------------------------------------------------------
@@ -443,8 +505,14 @@ for (const variant of stores()) {
     const room = two.watch(c)
     await within(10_000, two.engine.start())
     await until(() => room.has('turn.finished'), 'the end of the turn')
-    assert.equal(room.of('reply.retracted').map(({ attempt, reason }) => [attempt, reason]), [[1, 'node.lost']])
-    assert.equal(room.of('reply.finished').map(({ attempt }) => attempt), [2])
+    assert.equal(
+      room.of('reply.retracted').map(({ attempt, reason }) => [attempt, reason]),
+      [[1, 'node.lost']],
+    )
+    assert.equal(
+      room.of('reply.finished').map(({ attempt }) => attempt),
+      [2],
+    )
     assert.equal(await replies(c), ['Because of Rayleigh scattering.'])
   })
 
@@ -466,7 +534,11 @@ for (const variant of stores()) {
     const one = createHeart({ db: db(), node: 'n1' })
     hearts.push(one)
     await within(15_000, one.engine.start(), 'the start')
-    const [most] = await readAsTenant(db(), tenant, (sql) => sql<{ most: number }[]>`select coalesce(max(attempt), 2) as most from effects where actor = ${c}`)
+    const [most] = await readAsTenant(
+      db(),
+      tenant,
+      (sql) => sql<{ most: number }[]>`select coalesce(max(attempt), 2) as most from effects where actor = ${c}`,
+    )
     assert.is(most?.most, 2)
     crash(one)
   })
@@ -489,13 +561,22 @@ for (const variant of stores()) {
   test('what was kept in the inbox is applied at the start, and once', async () => {
     const c = chat()
     const quiet = createHeart({ db: db() })
-    const kept = { envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm1', text: 'kept' } } }, birth: quiet.birth(c) }
+    const kept = {
+      envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm1', text: 'kept' } } },
+      birth: quiet.birth(c),
+    }
     assert.is(await keepEnvelope(db(), tenant, c, 'message:m1', kept), true)
     assert.is(await keepEnvelope(db(), tenant, c, 'message:m1', kept), false)
     const one = await heart()
     await finished(c)
     assert.is((await one.say(c, 'm1')).duplicate, true)
-    assert.equal((await rows<{ applied_version: number | null; envelope: unknown }>('inbox', c)).map(({ applied_version, envelope }) => [applied_version, envelope]), [[1, null]])
+    assert.equal(
+      (await rows<{ applied_version: number | null; envelope: unknown }>('inbox', c)).map(({ applied_version, envelope }) => [
+        applied_version,
+        envelope,
+      ]),
+      [[1, null]],
+    )
   })
 
   test('an owner that was overtaken drops its copy and goes on from what is stored', async () => {
@@ -510,12 +591,18 @@ for (const variant of stores()) {
     await one.say(c, 'm3')
     await finished(c, 3)
     const journal = (await rows<{ version: number }>('journal', c)).map(({ version }) => version).sort((a, b) => a - b)
-    assert.equal(journal, journal.map((_, at) => at + 1))
+    assert.equal(
+      journal,
+      journal.map((_, at) => at + 1),
+    )
   })
 
   test('two nodes that both believe they own a conversation lose and double nothing', async () => {
     const c = chat()
-    const pair = [await heart({ node: 'n1', fill: () => ({ classify: endless }) }), await heart({ node: 'n2', fill: () => ({ classify: endless }) })]
+    const pair = [
+      await heart({ node: 'n1', fill: () => ({ classify: endless }) }),
+      await heart({ node: 'n2', fill: () => ({ classify: endless }) }),
+    ]
     const ids = Array.from({ length: 20 }, (_, n) => `m${n}`)
     const told = await within(30_000, Promise.allSettled(ids.flatMap((id) => pair.map((one) => one.say(c, id)))))
     assert.ok(told.every(({ status }) => status === 'fulfilled'))

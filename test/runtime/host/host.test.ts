@@ -74,11 +74,39 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
     },
   }
   const host = createHost(needs, { ...defaultLimits, ...limits })
-  const birth = { kind: 'conversation' as const, owner: 'o', channel: 'web', input: { conversation: 'c', policy: policy({ window: 60_000, waiting: 1_000 }) } }
+  const birth = {
+    kind: 'conversation' as const,
+    owner: 'o',
+    channel: 'web',
+    input: { conversation: 'c', policy: policy({ window: 60_000, waiting: 1_000 }) },
+  }
   const say = (actor: string, id: string, more: Partial<Ask> = {}) =>
-    host.tell({ tenant: 't', actor, dedup: id, birth, envelope: { to: 'root', event: { type: 'message.received', message: { id, text: id } } }, ...more })
-  const said = (actor: string) => ((actors.get(actor)?.tree.actors.root as { context?: { waiting: { id: string }[] } } | undefined)?.context?.waiting ?? []).map(({ id }) => id)
-  return { host, clock, say, said, log, told, buried, recovered, journal, actors, arrive: () => held.splice(0).map((land) => land()), birth }
+    host.tell({
+      tenant: 't',
+      actor,
+      dedup: id,
+      birth,
+      envelope: { to: 'root', event: { type: 'message.received', message: { id, text: id } } },
+      ...more,
+    })
+  const said = (actor: string) =>
+    ((actors.get(actor)?.tree.actors.root as { context?: { waiting: { id: string }[] } } | undefined)?.context?.waiting ?? []).map(
+      ({ id }) => id,
+    )
+  return {
+    host,
+    clock,
+    say,
+    said,
+    log,
+    told,
+    buried,
+    recovered,
+    journal,
+    actors,
+    arrive: () => held.splice(0).map((land) => land()),
+    birth,
+  }
 }
 
 test('nothing is told before its step is committed, and steps of one actor never overlap', async () => {
@@ -90,7 +118,9 @@ test('nothing is told before its step is committed, and steps of one actor never
 
 test('an unknown conversation is refused where nobody brings it into the world', async () => {
   const { host, log } = simulated()
-  const why = await host.tell({ tenant: 't', actor: 'c', envelope: { to: 'root', event: { type: 'user.stopped' } } }).catch((error: { code: string }) => error.code)
+  const why = await host
+    .tell({ tenant: 't', actor: 'c', envelope: { to: 'root', event: { type: 'user.stopped' } } })
+    .catch((error: { code: string }) => error.code)
   assert.is(why, 'conversation.unknown')
   assert.equal(log, ['load c'])
 })
@@ -177,7 +207,13 @@ test('whatever the store does, an accepted event is applied once and in order: 2
     const ids = Array.from({ length: 6 }, (_, n) => `m${n}`)
     const senders = ['a', 'b', 'c'].map(async (actor) => {
       // A sender keeps its event until it is taken, and only then sends the next.
-      for (const id of ids) while (!(await say(actor, id).then(() => true, () => false)));
+      for (const id of ids)
+        while (
+          !(await say(actor, id).then(
+            () => true,
+            () => false,
+          ))
+        );
     })
     let over = false
     const all = Promise.all(senders).then(() => (over = true))

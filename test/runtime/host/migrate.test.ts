@@ -21,7 +21,13 @@ test('migrations run one after the other', () => {
   const conversation = kinds.conversation as Kind
   const before = { version: conversation.version, migrations: conversation.migrations }
   try {
-    Object.assign(conversation, { version: 3, migrations: { 1: (tree: unknown) => ({ ...(tree as object), seq: 10 }), 2: (tree: unknown) => ({ ...(tree as { seq: number }), seq: (tree as { seq: number }).seq + 1 }) } })
+    Object.assign(conversation, {
+      version: 3,
+      migrations: {
+        1: (tree: unknown) => ({ ...(tree as object), seq: 10 }),
+        2: (tree: unknown) => ({ ...(tree as { seq: number }), seq: (tree as { seq: number }).seq + 1 }),
+      },
+    })
     assert.is(migrated('conversation', 1, seed()).seq, 11)
     assert.equal(unreachable([{ kind: 'conversation', version: 1, actors: 2 }]), [])
   } finally {
@@ -31,7 +37,14 @@ test('migrations run one after the other', () => {
 
 test('the start says every stored version that cannot be reached', () => {
   assert.equal(unreachable([{ kind: 'conversation', version: current, actors: 3 }]), [])
-  assert.is(unreachable([{ kind: 'teapot', version: 1, actors: 1 }, { kind: 'conversation', version: current + 1, actors: 1 }, { kind: 'conversation', version: 0, actors: 1 }]).length, 3)
+  assert.is(
+    unreachable([
+      { kind: 'teapot', version: 1, actors: 1 },
+      { kind: 'conversation', version: current + 1, actors: 1 },
+      { kind: 'conversation', version: 0, actors: 1 },
+    ]).length,
+    3,
+  )
 })
 
 test.run()

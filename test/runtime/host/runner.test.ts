@@ -9,7 +9,10 @@ import { within } from '../../support/within.ts'
 
 const piece = (more: Partial<Piece> = {}): Piece => ({ tenant: 't', actor: 'c', id: '1:1', src: 'work', input: 2, attempt: 1, ...more })
 
-function runner(fill: Slot['fill'], { whenLost = 'repeat' as Slot['whenLost'], tell = async () => {} }: { whenLost?: Slot['whenLost']; tell?: () => Promise<void> } = {}) {
+function runner(
+  fill: Slot['fill'],
+  { whenLost = 'repeat' as Slot['whenLost'], tell = async () => {} }: { whenLost?: Slot['whenLost']; tell?: () => Promise<void> } = {},
+) {
   const told: Envelope[] = []
   const made = createRunner({
     slots: { work: { fill, whenLost } },
@@ -41,7 +44,12 @@ test('the same piece begun twice runs once', async () => {
 })
 
 test('work that throws ends in its error, also when it throws at once', async () => {
-  for (const fill of [async () => Promise.reject(new Error('no')), () => { throw new Error('no') }] as Slot['fill'][]) {
+  for (const fill of [
+    async () => Promise.reject(new Error('no')),
+    () => {
+      throw new Error('no')
+    },
+  ] as Slot['fill'][]) {
     const { start, told, quiet } = runner(fill)
     start(piece())
     await quiet(1_000)

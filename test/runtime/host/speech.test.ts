@@ -16,9 +16,25 @@ function stage() {
   const kept: Chunk[] = []
   const forgotten: string[] = []
   bus.watch('t/c', ({ payload }) => void heard.push(payload as never))
-  const chunks = { add: (chunk: Chunk) => void kept.push(chunk), forget: ({ turn }: { turn: string }) => void forgotten.push(turn), inherit() {}, settle: async () => {} }
+  const chunks = {
+    add: (chunk: Chunk) => void kept.push(chunk),
+    forget: ({ turn }: { turn: string }) => void forgotten.push(turn),
+    inherit() {},
+    settle: async () => {},
+  }
   const speeches = createSpeeches({ bus, chunks, clock, wheel: createWheel(clock) })
-  return { clock, speeches, heard, kept, forgotten, text: (attempt = 1) => heard.filter((one) => one.attempt === attempt).map(({ text }) => text).join('') }
+  return {
+    clock,
+    speeches,
+    heard,
+    kept,
+    forgotten,
+    text: (attempt = 1) =>
+      heard
+        .filter((one) => one.attempt === attempt)
+        .map(({ text }) => text)
+        .join(''),
+  }
 }
 
 test('what is said is heard and kept, numbered by its offset', () => {
@@ -27,8 +43,20 @@ test('what is said is heard and kept, numbered by its offset', () => {
   voice.say('Because ')
   voice.say('of')
   clock.move(50)
-  assert.equal(heard.map(({ offset, text }) => [offset, text]), [[0, 'Because '], [8, 'of']])
-  assert.equal(kept.map(({ start, text }) => [start, text]), [[0, 'Because '], [8, 'of']])
+  assert.equal(
+    heard.map(({ offset, text }) => [offset, text]),
+    [
+      [0, 'Because '],
+      [8, 'of'],
+    ],
+  )
+  assert.equal(
+    kept.map(({ start, text }) => [start, text]),
+    [
+      [0, 'Because '],
+      [8, 'of'],
+    ],
+  )
 })
 
 test('NUL is not said, so that what is heard can be stored', () => {

@@ -1,7 +1,22 @@
 /** Every row of "What each construct becomes" in notes/actors.md, section 3. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type AnyStateMachine, assign, cancel, emit, fromCallback, fromPromise, fromTransition, log, raise, sendParent, sendTo, setup, spawnChild, stopChild } from 'xstate'
+import {
+  type AnyStateMachine,
+  assign,
+  cancel,
+  emit,
+  fromCallback,
+  fromPromise,
+  fromTransition,
+  log,
+  raise,
+  sendParent,
+  sendTo,
+  setup,
+  spawnChild,
+  stopChild,
+} from 'xstate'
 import { createStepper, StepFailed } from '../../../runtime/host/step.ts'
 import type { Envelope, Event, MachineRecord, Step, Tree } from '../../../runtime/host/tree.ts'
 import type { Logic } from '../../../runtime/host/xstate.ts'
@@ -45,7 +60,13 @@ const nursery = (inner: AnyStateMachine = child) =>
     context: { heard: [] as unknown[] },
     states: {
       busy: {
-        invoke: { src: 'child', id: 'c', input: { a: 1 }, onDone: { target: 'idle', actions: assign({ heard: ({ context, event }) => [...context.heard, event.output] }) }, onError: 'failed' },
+        invoke: {
+          src: 'child',
+          id: 'c',
+          input: { a: 1 },
+          onDone: { target: 'idle', actions: assign({ heard: ({ context, event }) => [...context.heard, event.output] }) },
+          onError: 'failed',
+        },
         on: { leave: 'idle', again: { target: 'busy', reenter: true }, tell: { actions: sendTo('c', { type: 'end' }) } },
       },
       idle: { on: { back: 'busy' } },
@@ -57,7 +78,10 @@ test('an invoked machine is a record at parent/id, booted at once with its input
   const { tree, step } = host(nursery())
   assert.equal(Object.keys(tree.actors), ['root', 'root/c', 'root/c/work'])
   assert.equal((tree.actors['root/c'] as MachineRecord).context, { given: { a: 1 } })
-  assert.equal(step.calls.map(({ addr, src }) => [addr, src]), [['root/c/work', 'slot']])
+  assert.equal(
+    step.calls.map(({ addr, src }) => [addr, src]),
+    [['root/c/work', 'slot']],
+  )
 })
 
 test('an invoked promise is a record of running work, and its input is in the call only', () => {
@@ -68,29 +92,52 @@ test('an invoked promise is a record of running work, and its input is in the ca
 })
 
 test('fromTransition is pure: a record like that of a machine', () => {
-  const counter = fromTransition((state: { n: number }, event: { type: string }) => (event.type === 'up' ? { n: state.n + 1 } : state), { n: 0 })
-  const machine = setup({ actors: { counter } }).createMachine({ invoke: { src: 'counter', id: 'n' }, on: { up: { actions: sendTo('n', { type: 'up' }) } } })
+  const counter = fromTransition((state: { n: number }, event: { type: string }) => (event.type === 'up' ? { n: state.n + 1 } : state), {
+    n: 0,
+  })
+  const machine = setup({ actors: { counter } }).createMachine({
+    invoke: { src: 'counter', id: 'n' },
+    on: { up: { actions: sendTo('n', { type: 'up' }) } },
+  })
   const h = host(machine)
   h.hear('up')
   assert.equal(h.context('root/n'), { n: 1 })
 })
 
 test('a child spawned and stopped in one macrostep never was', () => {
-  const machine = setup({ actors: { slot, child } }).createMachine({ initial: 'a', states: { a: { on: { go: 'b' } }, b: { invoke: [{ src: 'slot', id: 'w' }, { src: 'child', id: 'c' }], always: 'z' }, z: {} } })
+  const machine = setup({ actors: { slot, child } }).createMachine({
+    initial: 'a',
+    states: {
+      a: { on: { go: 'b' } },
+      b: {
+        invoke: [
+          { src: 'slot', id: 'w' },
+          { src: 'child', id: 'c' },
+        ],
+        always: 'z',
+      },
+      z: {},
+    },
+  })
   const step = host(machine).hear('go')
   assert.equal(Object.keys(step.tree.actors), ['root'])
   assert.equal([step.calls, step.cancels, step.timers, step.disarms], [[], [], [], []])
 })
 
 test('spawn() in an assign begins like any other child', () => {
-  const machine = setup({ actors: { slot, child } }).createMachine({ on: { go: { actions: assign(({ spawn }) => (spawn('child', { id: 'made', input: 5 }), {})) } } })
+  const machine = setup({ actors: { slot, child } }).createMachine({
+    on: { go: { actions: assign(({ spawn }) => (spawn('child', { id: 'made', input: 5 }), {})) } },
+  })
   const h = host(machine)
   h.hear('go')
   assert.equal(h.context('root/made'), { given: 5 })
 })
 
 test('an actor that is kept in a context fails the step', () => {
-  const machine = setup({ actors: { slot } }).createMachine({ context: {}, on: { go: { actions: assign(({ spawn }) => ({ ref: spawn('slot', { id: 'made' }) })) } } })
+  const machine = setup({ actors: { slot } }).createMachine({
+    context: {},
+    on: { go: { actions: assign(({ spawn }) => ({ ref: spawn('slot', { id: 'made' }) })) } },
+  })
   assert.throws(() => host(machine).hear('go'), /keep its id instead/)
 })
 
@@ -138,7 +185,9 @@ test('a timer that is no longer in the tree is dropped and told', () => {
 })
 
 test('a delayed raise is a timer, under its own id', () => {
-  const machine = setup({}).createMachine({ on: { go: { actions: raise({ type: 'x' }, { delay: 5, id: 'mine' }) }, never: { actions: cancel('mine') } } })
+  const machine = setup({}).createMachine({
+    on: { go: { actions: raise({ type: 'x' }, { delay: 5, id: 'mine' }) }, never: { actions: cancel('mine') } },
+  })
   const h = host(machine)
   h.hear('go')
   assert.equal(Object.keys(h.tree.timers), ['root#mine'])
@@ -148,18 +197,32 @@ test('a delayed raise is a timer, under its own id', () => {
 test('a delayed send is a timer of the sender, and firing at somebody who is gone is a drop', () => {
   const machine = setup({ actors: { child } }).createMachine({
     initial: 'a',
-    states: { a: { invoke: { src: 'child', id: 'c' }, on: { go: { actions: sendTo('c', { type: 'end' }, { delay: 5 }) }, leave: 'b' } }, b: {} },
+    states: {
+      a: { invoke: { src: 'child', id: 'c' }, on: { go: { actions: sendTo('c', { type: 'end' }, { delay: 5 }) }, leave: 'b' } },
+      b: {},
+    },
   })
   const h = host(machine)
   const timer = h.hear('go').timers.find(({ to }) => to === 'root/c')
   assert.is(timer?.owner, 'root')
   h.hear('leave')
   const { drops } = h.send({ timer: timer?.id as string }, 5)
-  assert.equal(drops.map(({ addr, event }) => [addr, event?.type]), [['root/c', 'end']])
+  assert.equal(
+    drops.map(({ addr, event }) => [addr, event?.type]),
+    [['root/c', 'end']],
+  )
 })
 
 test('a delayed send does not reach the successor of whom it was meant for', () => {
-  const machine = setup({ actors: { child } }).createMachine({ initial: 'a', states: { a: { invoke: { src: 'child', id: 'c' }, on: { go: { actions: sendTo('c', { type: 'end' }, { delay: 5 }) }, again: { target: 'a', reenter: true } } } } })
+  const machine = setup({ actors: { child } }).createMachine({
+    initial: 'a',
+    states: {
+      a: {
+        invoke: { src: 'child', id: 'c' },
+        on: { go: { actions: sendTo('c', { type: 'end' }, { delay: 5 }) }, again: { target: 'a', reenter: true } },
+      },
+    },
+  })
   const h = host(machine)
   const timer = h.hear('go').timers.find(({ to }) => to === 'root/c')
   h.hear('again')
@@ -168,12 +231,18 @@ test('a delayed send does not reach the successor of whom it was meant for', () 
 })
 
 test('two delayed sends without an id are two timers', () => {
-  const machine = setup({ actors: { child } }).createMachine({ invoke: { src: 'child', id: 'c' }, on: { go: { actions: [sendTo('c', { type: 'x' }, { delay: 5 }), sendTo('c', { type: 'x' }, { delay: 5 })] } } })
+  const machine = setup({ actors: { child } }).createMachine({
+    invoke: { src: 'child', id: 'c' },
+    on: { go: { actions: [sendTo('c', { type: 'x' }, { delay: 5 }), sendTo('c', { type: 'x' }, { delay: 5 })] } },
+  })
   assert.is(host(machine).hear('go').timers.length, 2)
 })
 
 test('a name armed again replaces the first, unlike in a live system', () => {
-  const machine = setup({}).createMachine({ context: { n: 0 }, on: { go: { actions: raise({ type: 'x' }, { delay: 5, id: 'mine' }) }, x: { actions: assign({ n: ({ context }) => context.n + 1 }) } } })
+  const machine = setup({}).createMachine({
+    context: { n: 0 },
+    on: { go: { actions: raise({ type: 'x' }, { delay: 5, id: 'mine' }) }, x: { actions: assign({ n: ({ context }) => context.n + 1 }) } },
+  })
   const h = host(machine)
   const [first] = h.hear('go').timers
   const { timers, disarms } = h.hear('go', 1)
@@ -181,7 +250,10 @@ test('a name armed again replaces the first, unlike in a live system', () => {
 })
 
 test('a raise without delay has happened already', () => {
-  const machine = setup({}).createMachine({ initial: 'a', states: { a: { on: { go: { actions: raise({ type: 'on' }) }, on: 'b' } }, b: {} } })
+  const machine = setup({}).createMachine({
+    initial: 'a',
+    states: { a: { on: { go: { actions: raise({ type: 'on' }) }, on: 'b' } }, b: {} },
+  })
   const h = host(machine)
   assert.equal(h.hear('go').timers, [])
   assert.is(h.value(), 'b')
@@ -197,7 +269,9 @@ test('sendTo and sendParent are deliveries within the step', () => {
 })
 
 test('a child spawned in this very macrostep can be sent to', () => {
-  const machine = setup({ actors: { child } }).createMachine({ on: { go: { actions: [spawnChild('child', { id: 'c' }), sendTo('c', { type: 'end' })] } } })
+  const machine = setup({ actors: { child } }).createMachine({
+    on: { go: { actions: [spawnChild('child', { id: 'c' }), sendTo('c', { type: 'end' })] } },
+  })
   const h = host(machine)
   h.hear('go')
   assert.is((h.tree.actors['root/c'] as MachineRecord).status, 'done')
@@ -209,16 +283,27 @@ test('sendParent from the root fails the step', () => {
 })
 
 test('emit is something to tell, numbered unless it is live', () => {
-  const machine = setup({ types: { emitted: {} as { type: 'kept' } | { type: 'live' } } }).createMachine({ on: { go: { actions: [emit({ type: 'kept' }), emit({ type: 'live' }), emit({ type: 'kept' })] } } })
+  const machine = setup({ types: { emitted: {} as { type: 'kept' } | { type: 'live' } } }).createMachine({
+    on: { go: { actions: [emit({ type: 'kept' }), emit({ type: 'live' }), emit({ type: 'kept' })] } },
+  })
   const h = host(machine, { isLive: (type) => type === 'live' })
-  assert.equal(h.hear('go', 9).emits, [{ addr: 'root', seq: 1, event: { type: 'kept' } }, { addr: 'root', event: { type: 'live', at: 9 } }, { addr: 'root', seq: 2, event: { type: 'kept' } }])
+  assert.equal(h.hear('go', 9).emits, [
+    { addr: 'root', seq: 1, event: { type: 'kept' } },
+    { addr: 'root', event: { type: 'live', at: 9 } },
+    { addr: 'root', seq: 2, event: { type: 'kept' } },
+  ])
   assert.is(h.tree.seq, 2)
 })
 
 test('a custom action is an entry with its params, and its function is not called', () => {
-  const machine = setup({ actions: { write: (_, __: { a: number }) => assert.unreachable('called') } }).createMachine({ on: { go: { actions: { type: 'write', params: { a: 1 } } } } })
+  const machine = setup({ actions: { write: (_, __: { a: number }) => assert.unreachable('called') } }).createMachine({
+    on: { go: { actions: { type: 'write', params: { a: 1 } } } },
+  })
   const step = host(machine).hear('go')
-  assert.equal(step.entries.map(({ type, params, addr }) => [type, params, addr]), [['write', { a: 1 }, 'root']])
+  assert.equal(
+    step.entries.map(({ type, params, addr }) => [type, params, addr]),
+    [['write', { a: 1 }, 'root']],
+  )
 })
 
 test('an inline action cannot be stored and fails the step', () => {
@@ -241,14 +326,21 @@ test('an answer ends its work and reaches the parent as done', () => {
 
 test('a failure reaches the parent as an error, and a fault keeps its kind', () => {
   let seen: unknown
-  const machine = setup({ actors: { slot } }).createMachine({ context: {} as { why?: unknown }, invoke: { src: 'slot', id: 'w', onError: { actions: assign({ why: ({ event }) => (seen = event.error) }) } } })
+  const machine = setup({ actors: { slot } }).createMachine({
+    context: {} as { why?: unknown },
+    invoke: { src: 'slot', id: 'w', onError: { actions: assign({ why: ({ event }) => (seen = event.error) }) } },
+  })
   const h = host(machine)
   h.send({ call: h.born('root/w'), error: Object.assign(new Error('no'), { kind: 'overloaded' }) })
   assert.equal(seen, { name: 'Error', message: 'no', kind: 'overloaded' })
 })
 
 test('a progress event reaches the parent and the work goes on', () => {
-  const machine = setup({ actors: { slot } }).createMachine({ context: { n: 0 }, invoke: { src: 'slot', id: 'w' }, on: { half: { actions: assign({ n: 1 }) } } })
+  const machine = setup({ actors: { slot } }).createMachine({
+    context: { n: 0 },
+    invoke: { src: 'slot', id: 'w' },
+    on: { half: { actions: assign({ n: 1 }) } },
+  })
   const h = host(machine)
   h.send({ call: h.born('root/w'), event: { type: 'half' } })
   assert.is(h.context().n, 1)
@@ -256,18 +348,44 @@ test('a progress event reaches the parent and the work goes on', () => {
 })
 
 test('an event for running work is told to it', () => {
-  const machine = setup({ actors: { listener } }).createMachine({ invoke: { src: 'listener', id: 'l' }, on: { go: { actions: sendTo('l', { type: 'hi' }) } } })
+  const machine = setup({ actors: { listener } }).createMachine({
+    invoke: { src: 'listener', id: 'l' },
+    on: { go: { actions: sendTo('l', { type: 'hi' }) } },
+  })
   const h = host(machine)
-  assert.equal(h.hear('go').tells.map(({ event }) => event.type), ['hi'])
+  assert.equal(
+    h.hear('go').tells.map(({ event }) => event.type),
+    ['hi'],
+  )
 })
 
 test('an event for nobody is dropped and told', () => {
-  assert.equal(host(nursery()).send({ to: 'root/nobody', event: { type: 'x' } }).drops.map(({ addr }) => addr), ['root/nobody'])
+  assert.equal(
+    host(nursery())
+      .send({ to: 'root/nobody', event: { type: 'x' } })
+      .drops.map(({ addr }) => addr),
+    ['root/nobody'],
+  )
 })
 
 const throwing = setup({ actors: { slot }, types: { emitted: {} as { type: 'said' } } }).createMachine({
   initial: 'on',
-  states: { on: { invoke: { src: 'slot', id: 'work' }, after: { 10: 'on' }, on: { end: { actions: [emit({ type: 'said' }), assign(() => { throw new TypeError('broken') })] } } } },
+  states: {
+    on: {
+      invoke: { src: 'slot', id: 'work' },
+      after: { 10: 'on' },
+      on: {
+        end: {
+          actions: [
+            emit({ type: 'said' }),
+            assign(() => {
+              throw new TypeError('broken')
+            }),
+          ],
+        },
+      },
+    },
+  },
 })
 
 test('a child that throws is an error: nothing it said counts, what was below it is gone, its parent is told', () => {
@@ -286,7 +404,16 @@ test('an error event that a child does not handle goes the same way up', () => {
 })
 
 test('a root that fails fails the step, and the old tree still stands', () => {
-  const machine = setup({}).createMachine({ context: { n: 0 }, on: { go: { actions: assign(() => { throw new TypeError('broken') }) } } })
+  const machine = setup({}).createMachine({
+    context: { n: 0 },
+    on: {
+      go: {
+        actions: assign(() => {
+          throw new TypeError('broken')
+        }),
+      },
+    },
+  })
   const stepper = createStepper(machine as unknown as Logic)
   const { tree } = stepper.begin(undefined, 0)
   const before = JSON.stringify(tree)
@@ -295,7 +422,12 @@ test('a root that fails fails the step, and the old tree still stands', () => {
 })
 
 test('a final state stops the children and takes the timers', () => {
-  const machine = setup({ actors: { slot } }).createMachine({ initial: 'a', invoke: { src: 'slot', id: 'w' }, states: { a: { on: { end: 'z' } }, z: { type: 'final' } }, on: { arm: { actions: raise({ type: 'x' }, { delay: 9, id: 'mine' }) } } })
+  const machine = setup({ actors: { slot } }).createMachine({
+    initial: 'a',
+    invoke: { src: 'slot', id: 'w' },
+    states: { a: { on: { end: 'z' } }, z: { type: 'final' } },
+    on: { arm: { actions: raise({ type: 'x' }, { delay: 9, id: 'mine' }) } },
+  })
   const h = host(machine)
   h.hear('arm')
   const step = h.hear('end')
@@ -304,7 +436,13 @@ test('a final state stops the children and takes the timers', () => {
 })
 
 test('history survives as ids', () => {
-  const machine = setup({}).createMachine({ initial: 'on', states: { on: { initial: 'a', states: { a: { on: { next: 'b' } }, b: {}, last: { type: 'history' } }, on: { off: 'off' } }, off: { on: { on: 'on.last' } } } })
+  const machine = setup({}).createMachine({
+    initial: 'on',
+    states: {
+      on: { initial: 'a', states: { a: { on: { next: 'b' } }, b: {}, last: { type: 'history' } }, on: { off: 'off' } },
+      off: { on: { on: 'on.last' } },
+    },
+  })
   const h = host(machine)
   for (const type of ['next', 'off', 'on']) h.hear(type)
   assert.equal(h.value(), { on: 'b' })
@@ -314,7 +452,11 @@ test('onSnapshot hears every step of the child', () => {
   const counter = setup({}).createMachine({ context: { n: 0 }, on: { up: { actions: assign({ n: ({ context }) => context.n + 1 }) } } })
   const machine = setup({ actors: { counter } }).createMachine({
     context: { seen: [] as number[] },
-    invoke: { src: 'counter', id: 'n', onSnapshot: { actions: assign({ seen: ({ context, event }) => [...context.seen, event.snapshot.context.n] }) } },
+    invoke: {
+      src: 'counter',
+      id: 'n',
+      onSnapshot: { actions: assign({ seen: ({ context, event }) => [...context.seen, event.snapshot.context.n] }) },
+    },
     on: { up: { actions: sendTo('n', { type: 'up' }) } },
   })
   const h = host(machine)
@@ -325,18 +467,41 @@ test('onSnapshot hears every step of the child', () => {
 test('a parent that stops us while we carry out our list: we still tell others, but arm and begin nothing, and report no end', () => {
   const talker = setup({ actors: { slot }, types: { emitted: {} as { type: 'said' } } }).createMachine({
     initial: 'on',
-    states: { on: { on: { end: { target: 'off', actions: [sendParent({ type: 'leave' }), emit({ type: 'said' }), raise({ type: 'x' }, { delay: 5 }), spawnChild('slot', { id: 's' })] } } }, off: { type: 'final' } },
+    states: {
+      on: {
+        on: {
+          end: {
+            target: 'off',
+            actions: [
+              sendParent({ type: 'leave' }),
+              emit({ type: 'said' }),
+              raise({ type: 'x' }, { delay: 5 }),
+              spawnChild('slot', { id: 's' }),
+            ],
+          },
+        },
+      },
+      off: { type: 'final' },
+    },
   })
   const h = host(nursery(talker as never))
   const step = h.hear('tell')
-  assert.equal(step.emits.map(({ event }) => event.type), ['said'])
+  assert.equal(
+    step.emits.map(({ event }) => event.type),
+    ['said'],
+  )
   assert.equal([step.timers, step.calls], [[], []])
   assert.equal(Object.keys(step.tree.actors), ['root'])
   assert.equal([h.value(), h.context().heard], ['idle', []])
 })
 
 test('a child needs known logic and an id without / or #', () => {
-  for (const actions of [spawnChild('slot', { id: 'a/b' }), spawnChild('slot', { id: 'a#b' }), spawnChild('slot'), spawnChild(slot as never, { id: 'inline' } as never)]) {
+  for (const actions of [
+    spawnChild('slot', { id: 'a/b' }),
+    spawnChild('slot', { id: 'a#b' }),
+    spawnChild('slot'),
+    spawnChild(slot as never, { id: 'inline' } as never),
+  ]) {
     const machine = setup({ actors: { slot } }).createMachine({ on: { go: { actions: actions as never } } })
     assert.throws(() => host(machine).hear('go'), failsTheStep)
   }
@@ -344,7 +509,10 @@ test('a child needs known logic and an id without / or #', () => {
 
 test('a loop of messages fails the step', () => {
   const ping = setup({}).createMachine({ on: { ping: { actions: sendParent({ type: 'pong' }) } } })
-  const machine = setup({ actors: { ping } }).createMachine({ invoke: { src: 'ping', id: 'p' }, on: { pong: { actions: sendTo('p', { type: 'ping' }) } } })
+  const machine = setup({ actors: { ping } }).createMachine({
+    invoke: { src: 'ping', id: 'p' },
+    on: { pong: { actions: sendTo('p', { type: 'ping' }) } },
+  })
   assert.throws(() => host(machine, { limit: 100 }).hear('pong'), /more than 100 messages/)
 })
 
@@ -356,7 +524,10 @@ test('a state that this code does not know throws and changes nothing', () => {
 })
 
 test('every delivered event says when, unless it says so already', () => {
-  const machine = setup({}).createMachine({ context: { at: 0 }, on: { go: { actions: assign({ at: ({ event }) => (event as unknown as { at: number }).at }) } } })
+  const machine = setup({}).createMachine({
+    context: { at: 0 },
+    on: { go: { actions: assign({ at: ({ event }) => (event as unknown as { at: number }).at }) } },
+  })
   const h = host(machine)
   h.hear('go', 42)
   assert.is(h.context().at, 42)

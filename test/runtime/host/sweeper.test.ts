@@ -40,7 +40,10 @@ test('a timer rings when it is due, on the millisecond', async () => {
   arm('a', 350)
   arm('b', 220)
   await clock.pass(1_000)
-  assert.equal(rung, [['b', 220], ['a', 350]])
+  assert.equal(rung, [
+    ['b', 220],
+    ['a', 350],
+  ])
 })
 
 test('what another node armed rings within a second', async () => {
@@ -78,7 +81,10 @@ test('a store that is away for a while costs a second and no timer', async () =>
   await clock.pass(3_000)
   leave(false)
   await clock.pass(1_000)
-  assert.equal(rung.map(([id]) => id), ['a'])
+  assert.equal(
+    rung.map(([id]) => id),
+    ['a'],
+  )
 })
 
 test('stopped it rests, and started again it rings', async () => {

@@ -10,7 +10,10 @@ test('rings at the first notch after its time, and never before', () => {
   for (const ms of [1, 12, 25]) wheel.at(ms, () => rung.push(clock.now() - ms - 3))
   clock.move(100)
   assert.is(rung.length, 3)
-  assert.ok(rung.every((late) => late >= 0 && late < 10), rung.join())
+  assert.ok(
+    rung.every((late) => late >= 0 && late < 10),
+    rung.join(),
+  )
 })
 
 test('many rings share one timer, and none is awaited when nothing is due', () => {
