@@ -11,6 +11,7 @@ import { type Knowledge, createKnowledge } from '../actors/knowledge.ts'
 import { type Models, createModels } from '../actors/models/models.ts'
 import { salvaging } from '../actors/salvaging.ts'
 import { validating } from '../actors/validating.ts'
+import { workLeft } from '../sql/actors.ts'
 import { readHistory } from '../sql/conversations.ts'
 import { type Database, openDatabase } from '../sql/database.ts'
 import { migrate } from '../sql/migrate.ts'
@@ -104,6 +105,7 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
     }),
   })
 
+  metrics.watchEach('nexus_work_rows', 'Rows of work that has not ended', 'table', () => workLeft(db))
   metrics.watch('nexus_residents', 'Trees at hand', () => engine.host.counts().residents)
   metrics.watch('nexus_waiting_events', 'Events that wait in mailboxes', () => engine.host.counts().waiting)
   metrics.watch('nexus_running_effects', 'Pieces of work under way', () => engine.runner.count())

@@ -11,6 +11,8 @@ export interface Metrics {
   step(step: Pick<Step, 'entries' | 'emits'>): void
   /** Figures that are read when somebody asks. */
   watch(name: string, help: string, read: () => number): void
+  /** The same for several figures of one kind, told apart by a label; what cannot be read is left out. */
+  watchEach(name: string, help: string, label: string, read: () => Promise<Record<string, number>>): void
 }
 
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
@@ -81,6 +83,18 @@ export function createMetrics(): Metrics {
       for (const { type, params } of entries) if (type === 'recordUsage') call(params as UsageEntry)
     },
     refused: (code) => refusals.inc({ code }),
+    watchEach(name, help, label, read) {
+      new Gauge({
+        name,
+        help,
+        labelNames: [label],
+        registers,
+        async collect() {
+          this.reset()
+          for (const [key, value] of Object.entries(await read().catch(() => ({})))) this.set({ [label]: key }, value)
+        },
+      })
+    },
     watch(name, help, read) {
       new Gauge({
         name,
