@@ -1,0 +1,87 @@
+/** What nobody may hear, hold or occupy, found by reading the door with an attacker's eyes. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { threadId } from '../../../runtime/gateway/desk.ts'
+import { demo } from '../../../sql/tenants.ts'
+import { type TestClient, testClient } from '../../support/client.ts'
+import { jwtSecret, testServer, token, until } from '../../support/server.ts'
+
+const server = await testServer({ JWT_SECRET: jwtSecret })
+const clients: TestClient[] = []
+const client = async (who: string, role = 'visitor') => {
+  const made = await testClient(server.url, { token: await token({ sub: who, role }) })
+  clients.push(made)
+  return made
+}
+const inbound = (body: object, headers: Record<string, string> = {}) =>
+  fetch(`${server.url}/messages/inbound`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({
+      id: 'm1',
+      conversation_id: '4711',
+      channel: 'telegram',
+      from: { type: 'user', external_id: 'alice' },
+      content: { type: 'text', text: 'a canary' },
+      ...body,
+    }),
+  })
+
+test.after.each(() => {
+  for (const one of clients.splice(0)) one.close()
+})
+test.after(() => server.stop())
+
+test('whoever waits in a thread before it begins hears nothing when it turns out to be somebody else’s', async () => {
+  const mallory = await client('mallory')
+  await mallory.join(threadId(demo.id, 'telegram', '4711'))
+  assert.is((await inbound({})).status, 200)
+  assert.equal(
+    mallory.heard.filter(([, payload]) => JSON.stringify(payload).includes('canary')),
+    [],
+  )
+  assert.is(mallory.heard.length, 0)
+})
+
+test('a visitor cannot speak in another person’s name', async () => {
+  const answer = await inbound({ conversation_id: '4712' }, { authorization: `Bearer ${await token({ sub: 'mallory', role: 'visitor' })}` })
+  assert.equal([answer.status, ((await answer.json()) as { code: string }).code], [403, 'role.refused'])
+})
+
+test('a message cannot take the id of a reply', async () => {
+  const one = await client('ann')
+  const { conversation } = await one.join()
+  const told = await one.send(conversation, 'hello', `${conversation}.t1.1`)
+  assert.is(told.ok ? 'ok' : told.code, 'request.malformed')
+})
+
+test('one socket listens to a hundred conversations and no more', async () => {
+  const one = await client('ann')
+  for (let at = 0; at < 100; at++) await one.join()
+  const refused = await one.join().then(
+    () => 'ok',
+    (error: Error) => error.message,
+  )
+  assert.match(refused, /mailbox\.full|cannot take more/)
+})
+
+test('a stream whose reader left before it began leaves nothing behind', async () => {
+  const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  await Promise.all(
+    Array.from({ length: 10 }, async (_, at) => {
+      const leaving = new AbortController()
+      const asked = fetch(`${server.url}/v1/chat/stream`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ message: 'hello' }),
+        signal: leaving.signal,
+      }).catch(() => undefined)
+      for (let turns = 0; turns < at; turns++) await new Promise((resolve) => setImmediate(resolve))
+      leaving.abort()
+      await asked
+    }),
+  )
+  await until(() => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length <= before + 3, 'the heartbeats to end')
+})
+
+test.run()
