@@ -9,8 +9,10 @@ import type { Socket } from 'socket.io'
 const UNSEEN = 65_536
 /** Milliseconds without a report while something is outstanding. */
 const SILENCE = 5_000
-/** Packets in the queue of a reader who does not report: lagging, and beyond help. */
+/** Packets and UTF-16 units in the queue of a reader who does not report: lagging. */
 const QUEUED = 256
+const QUEUED_UNITS = 131_072
+/** Packets beyond which nobody comes back to read. */
 const HOPELESS = 1_024
 
 export interface Reader {
@@ -54,9 +56,12 @@ export type Pressure = 'free' | 'lagging' | 'hopeless'
 
 /** How long the queue of a socket's connection is. */
 export function pressureOn(socket: Pick<Socket, 'conn'>): Pressure {
-  const { length } = (socket.conn as unknown as { writeBuffer: unknown[] }).writeBuffer
-  if (length > HOPELESS) return 'hopeless'
-  return length > QUEUED ? 'lagging' : 'free'
+  const { writeBuffer } = socket.conn as unknown as { writeBuffer: { data?: unknown }[] }
+  if (writeBuffer.length > HOPELESS) return 'hopeless'
+  if (writeBuffer.length > QUEUED) return 'lagging'
+  let units = 0
+  for (const { data } of writeBuffer) if (typeof data === 'string') units += data.length
+  return units > QUEUED_UNITS ? 'lagging' : 'free'
 }
 
 /** Ends a connection and everything that waits in it. Without the second call it would wait for a reader who does not read. */

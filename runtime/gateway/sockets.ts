@@ -39,7 +39,7 @@ interface Needs {
 }
 
 /** Milliseconds between looks at the queues of sockets that hear a reply. */
-const LOOK = 1_000
+const LOOK = 250
 /** Conversations that one socket may listen to. */
 const JOINED = 100
 /** Milliseconds that the queues of all sockets together have at the end. */

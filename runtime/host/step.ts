@@ -115,7 +115,8 @@ class Run {
   /** Does the work, then tells calls and timers as a difference: what began and ended within one step is never heard of. */
   carry(work: (run: Run) => void): Step {
     work(this)
-    const { tree, before } = this
+    const { tree } = this
+    const before = this.before
     const [callsBefore, callsNow, timersBefore, timersNow] = [callsIn(before), callsIn(tree), timersIn(before), timersIn(tree)]
     return {
       tree,

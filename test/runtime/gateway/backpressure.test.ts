@@ -7,7 +7,7 @@ import { createReader, pressureOn } from '../../../runtime/gateway/backpressure.
 import type { Desk } from '../../../runtime/gateway/desk.ts'
 import { createApp } from '../../../runtime/gateway/http.ts'
 import { short } from '../../../runtime/gateway/grammar.ts'
-import { openSockets } from '../../../runtime/gateway/sockets.ts'
+import { type ChatSocket, openSockets } from '../../../runtime/gateway/sockets.ts'
 import { stream } from '../../../runtime/gateway/sse.ts'
 import { memoryBus } from '../../../runtime/cluster/bus.memory.ts'
 import { roomOf } from '../../../runtime/cluster/bus.ts'
@@ -79,7 +79,7 @@ function talker(conversation: string) {
 }
 
 /** The server's side of the reader that came last. */
-const youngest = () => [...sockets.io.sockets.sockets.values()].at(-1) as NonNullable<Parameters<typeof pressureOn>[0]>
+const youngest = () => [...sockets.io.sockets.sockets.values()].at(-1) as ChatSocket
 const queueOf = (socket: Parameters<typeof pressureOn>[0]) => (socket.conn as unknown as { writeBuffer: unknown[] }).writeBuffer.length
 
 test('a reader that stops reading is told that it lags, and costs nothing more; another one hears everything', async () => {
@@ -113,7 +113,11 @@ test('a reader beyond help is cut', async () => {
   void gone.then(() => {
     isGone = true
   })
-  await talker(conversation)(() => pressureOn(side) === 'hopeless')
+  // Past the rooms, which it would have had to leave long before.
+  for (let said = 0; said < 8_000 && pressureOn(side) !== 'hopeless'; said++) {
+    side.emit('conversation.lagged', { conversation, reason: PIECE as 'slow' })
+    if (said % 16 === 0) await breath()
+  }
   await until(() => isGone, 'the cut', 5_000)
   assert.is(sockets.io.sockets.adapter.rooms.has(`t:${demo.id}:c:${conversation}`), false)
   stalled.socket.destroy()
