@@ -20,5 +20,5 @@ export const salvaging =
     if (attempt === 0) return { text: '' }
     const place = { tenant, actor, turn, attempt }
     const here = await cut(place)
-    return here ? { text: here.text, ...here.note } : { text: await logged(place) }
+    return here ? { text: here.text, ...here.note } : { text: await logged(place), recalled: true }
   }

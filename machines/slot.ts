@@ -94,6 +94,8 @@ export interface SalvageAsk {
 /** What had been said aloud when an attempt was cut off, and what is known of its price. */
 export interface Salvage {
   text: string
+  /** From the stream log and not from the speaker: people may have heard a little more. */
+  recalled?: true
   model?: string
   usage?: Usage
   cost?: Cost

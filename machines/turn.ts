@@ -196,6 +196,7 @@ export const turn = setup({
     passes: (_, { pass }: Verdict) => pass,
     canClimb: ({ context }) => context.tries < context.policy.attempts,
     hasDraft: ({ context }) => context.draft !== null,
+    isRecalled: (_, { text, recalled }: Salvage) => recalled === true && text !== '',
     hasSpoken: (_, { text }: Salvage) => text !== '',
   },
   delays: {
@@ -423,6 +424,16 @@ export const turn = setup({
         id: 'salvage',
         input: ({ context }) => ({ turn: context.turn, attempt: context.attempt }),
         onDone: [
+          {
+            // Heard and kept may differ by the last words: the attempt is withdrawn, and what was kept is said as one of its own.
+            guard: { type: 'isRecalled', params: ({ event }) => event.output },
+            target: 'stopped',
+            actions: [
+              { type: 'retract', params: { reason: 'node.lost' } },
+              assign(({ context }) => ({ attempt: context.attempt + 1 })),
+              { type: 'deliverPart', params: ({ event }) => event.output },
+            ],
+          },
           {
             guard: { type: 'hasSpoken', params: ({ event }) => event.output },
             target: 'stopped',

@@ -13,6 +13,8 @@ export interface Principal {
   /** Stable for one person or key: owns the conversations that it begins. */
   who: string
   role: Role
+  /** Until when the credential is good, in milliseconds since 1970. */
+  until?: number
 }
 
 /** Visitors and members see their own conversations; the others all of their tenant. */
@@ -58,7 +60,7 @@ export function createAuthenticator({ db, environment, apiKey, jwtSecret }: Need
     const tenant = await findTenant(db, typeof payload.tenant === 'string' ? payload.tenant : demo.id)
     const role = roles.find((name) => name === (payload.role ?? 'visitor'))
     if (!tenant || !role) throw new Refusal('credential.invalid')
-    return { tenant, who: `user:${payload.sub}`, role }
+    return { tenant, who: `user:${payload.sub}`, role, until: (payload.exp as number) * 1000 }
   }
 
   async function byKey(credential: string): Promise<Principal> {

@@ -78,6 +78,7 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
 
   io.on('connection', (socket) => {
     const events = handlers(needs, rooms, socket)
+    expire(socket)
     // One door for all events, so that an unknown one is answered too.
     socket.onAny((name: string, ...given: unknown[]) => {
       const answer = given.at(-1)
@@ -122,6 +123,16 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
       clearTimeout(late)
     },
   }
+}
+
+/** A socket outlives its token by nothing: it is closed, and the client comes back with a fresh one if it has one. */
+function expire(socket: ChatSocket) {
+  const { until } = socket.data.principal
+  if (until === undefined) return
+  // A timer of 25 days or more would fire at once.
+  const timer = setTimeout(() => socket.conn.close(), Math.min(Math.max(0, until - Date.now()), 2_147_483_647))
+  timer.unref()
+  socket.on('disconnect', () => clearTimeout(timer))
 }
 
 /** Lets every queue run empty first: closing the whole server throws away what waits, and the end of a reply may be in it. */

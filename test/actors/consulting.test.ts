@@ -43,7 +43,7 @@ test('what was said on a node that is gone is read from the log', async () => {
       return 'The sk'
     },
   })
-  assert.equal(await fill({ turn: 't1', attempt: 2 }, work()), { text: 'The sk' })
+  assert.equal(await fill({ turn: 't1', attempt: 2 }, work()), { text: 'The sk', recalled: true })
   assert.equal(places, [{ tenant: 'acme', actor: 'c1', turn: 't1', attempt: 2 }])
 })
 

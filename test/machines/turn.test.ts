@@ -361,6 +361,13 @@ test('the same story is told again in the same words', () => {
   assert.equal(told({ answer: [lost, failing(), draft()] }), told({ answer: [lost, failing(), draft()] }))
 })
 
+test('words recalled from the log after a crash are withdrawn and said as an attempt of their own', () => {
+  const story = play(turn, { answer: never, salvage: { text: 'half', recalled: true } })
+  story.hears(cut())
+  assert.equal(story.told.slice(-3), ['reply.retracted', 'reply.finished', 'turn.stopped'])
+  assert.equal([finished(story)[0]?.attempt, finished(story)[0]?.message.text], [2, 'half'])
+})
+
 test('asking back never takes the number of an attempt that was withdrawn', () => {
   const story = play(turn, { classify: [sorted(), sorted('unclear')], answer: never })
   story.hears(widened('m2', 'help'))

@@ -39,10 +39,15 @@ test('the operator’s key acts as the owner, and nothing like it does', async (
     assert.is(await codeOf(strict(wrong)), 'credential.invalid')
 })
 
-test('a token says who, for which tenant and in which role', async () => {
-  assert.equal(await strict(await token({ sub: 'ann', role: 'member', tenant: 'acme' })), { tenant: acme, who: 'user:ann', role: 'member' })
-  assert.equal(await strict(await token({ sub: 'ann', role: 'admin', tenant: acme.id })), { tenant: acme, who: 'user:ann', role: 'admin' })
-  assert.equal(await strict(await token({ sub: 'vi' })), { tenant: demo, who: 'user:vi', role: 'visitor' })
+test('a token says who, for which tenant, in which role and until when', async () => {
+  const said = async (claims: Record<string, unknown>) => {
+    const { until, ...who } = await strict(await token(claims))
+    assert.ok((until ?? 0) > Date.now())
+    return who
+  }
+  assert.equal(await said({ sub: 'ann', role: 'member', tenant: 'acme' }), { tenant: acme, who: 'user:ann', role: 'member' })
+  assert.equal(await said({ sub: 'ann', role: 'admin', tenant: acme.id }), { tenant: acme, who: 'user:ann', role: 'admin' })
+  assert.equal(await said({ sub: 'vi' }), { tenant: demo, who: 'user:vi', role: 'visitor' })
 })
 
 test('a token that is expired, forged, unsigned or says nonsense lets nobody in, not even where the door is open', async () => {

@@ -84,4 +84,11 @@ test('a stream whose reader left before it began leaves nothing behind', async (
   await until(() => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length <= before + 3, 'the heartbeats to end')
 })
 
+test('a socket ends with its token, and the client comes back with a fresh one or not at all', async () => {
+  const one = await testClient(server.url, { token: await token({ sub: 'ann' }, { exp: Math.floor(Date.now() / 1000) + 1 }) })
+  clients.push(one)
+  assert.ok(one.socket.connected)
+  await until(() => !one.socket.connected, 'the end of the socket', 4_000)
+})
+
 test.run()
