@@ -35,7 +35,7 @@ const rules: Rules = {
   'history.cleared': (t, { seq }) => noted({ ...t, messages: [], notes: [] }, { seq, kind: 'cleared' }),
   'turn.started': (t, { turn, messages }) => ({ ...amend(t, turn, { messages }), current: turn }),
   'turn.widened': (t, { turn, messages }) => amend(t, turn, { messages: [...(t.turns[turn]?.messages ?? []), ...messages] }),
-  'turn.classified': (t, { turn, difficulty, intent, tier }) => amend(t, turn, { difficulty, intent, tier }),
+  'turn.classified': (t, { turn, difficulty, intent, tier, saved }) => amend(t, turn, { difficulty, intent, tier, saved }),
   'turn.escalated': (t, { turn, from, to, reason }) => amend(t, turn, { climbed: { from, to, reason } }),
   'agent.status': (t, { turn, agent, status, model, tool }) =>
     t.turns[turn]?.ended ? t : { ...amend(t, turn, { agent, status, model, tool }), current: turn },

@@ -47,5 +47,6 @@ export function remarksOf(turn: Turn | undefined): string[] {
   const remarks: string[] = []
   if (turn.climbed) remarks.push(`passed from ${nameOf(turn.climbed.from)} to ${nameOf(turn.climbed.to)}: ${turn.climbed.reason}`)
   else if (turn.retracted) remarks.push(`started over: ${turn.retracted}`)
+  if (turn.saved) remarks.push(`${turn.saved.toLocaleString('en')} tokens of history saved`)
   return remarks
 }

@@ -26,6 +26,8 @@ export interface Turn {
   difficulty?: string
   intent?: string
   tier?: string
+  /** Tokens of history that Admin's brief spared each call. */
+  saved?: number
   climbed?: { from: string; to: string; reason: string }
   /** The highest attempt that has ended: what still arrives of it is an echo. */
   closed?: number
