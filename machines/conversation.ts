@@ -7,7 +7,8 @@ import type { Emitted, TurnCode } from './event.ts'
 import type { Part } from './message.ts'
 import type { Policy } from './policy.ts'
 import { timeOf } from './time.ts'
-import { type TurnOutput, turn } from './turn.ts'
+import type { TurnOutput } from './turn.context.ts'
+import { turn } from './turn.ts'
 
 export interface ConversationInput {
   conversation: string

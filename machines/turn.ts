@@ -4,11 +4,9 @@
  */
 import { assign, emit, enqueueActions, setup } from 'xstate'
 import { type AgentOutput, agent } from './agent.ts'
-import { type OrderEntry, type UsageEntry, entries } from './entry.ts'
-import type { Emitted, TurnCode } from './event.ts'
-import { type Agent, type Tier, above, tierFor } from './ladder.ts'
-import type { Cost, Usage } from './message.ts'
-import type { Policy } from './policy.ts'
+import { entries } from './entry.ts'
+import type { Emitted } from './event.ts'
+import { type Tier, above, tierFor } from './ladder.ts'
 import {
   type Classification,
   type ClassifyAsk,
@@ -21,68 +19,17 @@ import {
 } from './slot.ts'
 import { addCost, addUsage, nothing } from './spend.ts'
 import { timeOf } from './time.ts'
-
-export interface TurnInput {
-  conversation: string
-  turn: string
-  messages: { id: string; text: string }[]
-  policy: Pick<Policy, 'attempts' | 'patience'>
-}
-
-export interface TurnOutput {
-  turn: string
-  end: 'answered' | 'asked back' | 'stopped' | 'board'
-  code?: TurnCode
-  cost: Cost
-}
-
-export type TurnEvent =
-  /** Ends the turn and keeps what was said; why is told by `code`. */
-  | { type: 'turn.cut'; code: Extract<TurnCode, 'user.stopped' | 'message.interrupted' | 'operator.claimed'> }
-  /** One more message belongs to this turn: all is answered anew. */
-  | { type: 'turn.widened'; message: { id: string; text: string } }
-
-interface Context extends TurnInput {
-  /** Drafts begun; numbers the attempts of the stream. */
-  attempt: number
-  /** Drafts that counted against the ladder: one lost with its node does not. */
-  tries: number
-  /** Drafts lost with the node that wrote them. */
-  losses: number
-  tier: Tier
-  classification: Classification | null
-  draft: Draft | null
-  /** Why the last draft was not good enough. */
-  why: string
-  cut: TurnCode | null
-  end: TurnOutput['end']
-  usage: Usage
-  cost: Cost
-}
-
-/** What a call cost, as far as it told. */
-type Spent = { usage?: Usage; cost?: Cost }
+import { checkUsage, cutPrice, cutUsage, order, sortingUsage } from './turn.books.ts'
+import { type Spent, type TurnContext, type TurnEvent, type TurnInput, type TurnOutput, idsOf, textOf } from './turn.context.ts'
+import { partOf, questionOf, replyOf } from './turn.reply.ts'
 
 /** Nodes may die under a turn this often before it is treated as a failure of its own. */
 const LOSSES = 5
-
-const textOf = ({ messages }: Pick<TurnInput, 'messages'>) => messages.map(({ text }) => text).join('\n')
-const idsOf = ({ messages }: Pick<TurnInput, 'messages'>) => messages.map(({ id }) => id)
 
 /** Without Admin's word nobody knows: the middle of the ladder tries. */
 const unsorted: Classification = { intent: 'general_request', difficulty: 'normal', relevantFiles: [], qaRequirements: '', by: 'nobody' }
 
 const tierOf = ({ difficulty }: Classification): Tier => (difficulty === 'unclear' ? 'director' : tierFor[difficulty])
-
-const replyId = ({ conversation, turn, attempt }: Context) => `${conversation}.${turn}.${attempt}`
-
-const order = (context: Context, more: Partial<OrderEntry>): OrderEntry => ({
-  turn: context.turn,
-  status: 'in_progress',
-  owner: context.tier,
-  retries: Math.max(0, context.attempt - 1),
-  ...more,
-})
 
 const sentences = {
   'answer.failed': 'No model could answer. A person has been asked to look at this.',
@@ -95,7 +42,7 @@ const isLost = (output: AgentOutput) => output.outcome === 'fault' && output.kin
 export const turn = setup({
   types: {
     input: {} as TurnInput,
-    context: {} as Context,
+    context: {} as TurnContext,
     events: {} as TurnEvent,
     emitted: {} as Emitted,
     output: {} as TurnOutput,
@@ -129,55 +76,10 @@ export const turn = setup({
       messages: event.type === 'turn.widened' ? [event.message.id] : [],
     })),
     cut: assign(({ event }) => ({ cut: event.type === 'turn.cut' ? event.code : 'user.stopped' })),
-    /** The reply as it was spoken becomes a message. */
-    deliver: emit(({ context, event }) => {
-      const draft = context.draft as Draft
-      return {
-        type: 'reply.finished',
-        turn: context.turn,
-        attempt: context.attempt,
-        message: {
-          id: replyId(context),
-          role: 'assistant',
-          text: draft.text,
-          turn: context.turn,
-          agent: context.tier,
-          ...(draft.citations.length > 0 && { citations: draft.citations }),
-          at: timeOf(event),
-        },
-        usage: context.usage,
-        cost: context.cost,
-        model: draft.model,
-      }
-    }),
-    /** What was said before the cut stays, marked as a part. */
-    deliverPart: emit(({ context, event }, part: Pick<Salvage, 'text' | 'model'>) => ({
-      type: 'reply.finished',
-      turn: context.turn,
-      attempt: context.attempt,
-      message: { id: replyId(context), role: 'assistant', text: part.text, turn: context.turn, agent: context.tier, at: timeOf(event) },
-      usage: context.usage,
-      cost: context.cost,
-      ...(part.model && { model: part.model }),
-      partial: true,
-    })),
-    /** Admin asks back: a message that costs no expensive model. */
-    askBack: emit(({ context, event }) => ({
-      type: 'reply.finished',
-      turn: context.turn,
-      // A withdrawn attempt's number is never used again.
-      attempt: context.attempt + 1,
-      message: {
-        id: replyId({ ...context, attempt: context.attempt + 1 }),
-        role: 'assistant',
-        text: context.classification?.question ?? 'Could you say a little more about what you need?',
-        turn: context.turn,
-        agent: 'admin',
-        at: timeOf(event),
-      },
-      usage: context.usage,
-      cost: context.cost,
-    })),
+    deliver: emit(({ context, event }) => replyOf(context, timeOf(event))),
+    deliverPart: emit(({ context, event }, part: Pick<Salvage, 'text' | 'model'>) => partOf(context, part, timeOf(event))),
+    /** A message that costs no expensive model. */
+    askBack: emit(({ context, event }) => questionOf(context, timeOf(event))),
     finish: emit(({ context }) => ({ type: 'turn.finished', turn: context.turn })),
     stopped: emit(({ context }) => ({ type: 'turn.stopped', turn: context.turn, code: context.cut ?? 'user.stopped' })),
     fail: emit(({ context }, { code }: { code: keyof typeof sentences }) => ({
@@ -505,28 +407,5 @@ export const turn = setup({
   }),
 })
 
-/** A cut during the check comes after the draft was counted. */
-const cutPrice = ({ draft }: Context, { usage, cost }: Salvage): Spent =>
-  draft ? {} : { ...(usage && { usage }), ...(cost !== undefined && { cost }) }
-
-const cutUsage = (context: Context, part: Salvage) =>
-  billOf(context, context.tier, { ...cutPrice(context, part), ...(part.model && { model: part.model }) })
-const checkUsage = (context: Context, verdict: Verdict) => billOf(context, 'qa', verdict)
-
-/** A row for a call that told its price and that nobody else counts. */
-const billOf = ({ turn: id }: Context, agent: Agent, { usage, cost, model = 'unknown' }: Spent & { model?: string }): UsageEntry[] =>
-  usage ? [{ turn: id, agent, provider: 'model', model, usage, cost: cost ?? 'unknown', ms: 0, ok: true }] : []
-
 const draftOf = (output: AgentOutput) => (output as Extract<AgentOutput, { draft: Draft }>).draft
 const whyOf = (output: AgentOutput) => (output.outcome === 'answered' ? '' : output.why)
-
-const sortingUsage = ({ turn: id }: Context, { by, usage, cost }: Classification): UsageEntry => ({
-  turn: id,
-  agent: 'admin',
-  provider: by === 'rules' ? 'rules' : 'model',
-  model: by,
-  usage: usage ?? nothing,
-  cost: cost ?? 0,
-  ms: 0,
-  ok: true,
-})

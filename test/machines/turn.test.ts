@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type TurnOutput, turn } from '../../machines/turn.ts'
+import type { TurnOutput } from '../../machines/turn.context.ts'
+import { turn } from '../../machines/turn.ts'
 import type { AnswerAsk, SalvageAsk } from '../../machines/slot.ts'
 import { draft, sorted } from '../support/samples.ts'
 import { type Script, type Story, failing, later, lost, never, play } from '../support/story.ts'
