@@ -3,7 +3,7 @@ import { Refusal } from '../../machines/refusal.ts'
 import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
 import { type Principal, mayRead } from './auth.ts'
 import { type Reader, createReader } from './backpressure.ts'
-import type { ChatServer, ChatSocket } from './sockets.ts'
+import type { ChatServer, ChatSocket } from './socket.ts'
 
 export interface Rooms {
   /** Nobody has begun this conversation. Whoever listens for it first holds it against strangers until it exists. */

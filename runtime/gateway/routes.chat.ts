@@ -12,7 +12,8 @@ import type { Desk } from './desk.ts'
 import { long, short } from './grammar.ts'
 import type { App, Guarded } from './http.ts'
 import { apiChat, chat, chatShort, session } from './schema.ts'
-import { type Grammar, readCursor, stream } from './sse.ts'
+import { readCursor } from './cursor.ts'
+import { type Grammar, stream } from './sse.ts'
 
 interface Needs {
   db: Database

@@ -1,30 +1,20 @@
 /** Socket.IO: the first-class door. Translates events into requests to the desk, and the bus into frames. */
 import type { Server as HttpServer } from 'node:http'
-import { type DefaultEventsMap, Server, type Socket } from 'socket.io'
+import { Server } from 'socket.io'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
 import type { Engine } from '../host/engine.ts'
 import type { Log } from '../watch/log.ts'
-import { type Authenticator, type Principal, credentialIn } from './auth.ts'
-import { type Reader, cut, pressureOn } from './backpressure.ts'
+import { type Authenticator, credentialIn } from './auth.ts'
+import { cut, pressureOn } from './backpressure.ts'
 import type { Desk } from './desk.ts'
 import { join } from './join.ts'
-import type { ClientEvents, Cursor, Joined, Refused, ServerEvents } from './protocol.ts'
+import type { Cursor, Joined, Refused } from './protocol.ts'
 import { refusing } from './refusing.ts'
 import { type Rooms, createRooms } from './rooms.ts'
+import type { ChatServer, ChatSocket } from './socket.ts'
 import { type ClientEventName, clientEvents } from './schema.ts'
-
-interface SocketData {
-  principal: Principal
-  /** Conversations in whose rooms it is, with what it has seen of each. */
-  readers: Map<string, Reader>
-  /** Who is to answer the conversations that begin here, where the join named somebody. */
-  bots: Map<string, string>
-}
-
-export type ChatSocket = Socket<ClientEvents, ServerEvents, DefaultEventsMap, SocketData>
-export type ChatServer = Server<ClientEvents, ServerEvents, DefaultEventsMap, SocketData>
 
 interface Needs {
   http: HttpServer

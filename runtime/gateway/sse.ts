@@ -2,12 +2,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Message, Usage } from '../../machines/message.ts'
 import { Refusal } from '../../machines/refusal.ts'
-import { readPage, readTurnOf } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
 import type { Engine } from '../host/engine.ts'
-import { join } from './join.ts'
-import type { Cursor, Delta } from './protocol.ts'
+import { cursorText } from './cursor.ts'
+import type { Cursor } from './protocol.ts'
+import { type Feed, ends, replay } from './replay.ts'
 
 /** How one grammar says the same things. `undefined` says nothing. */
 export interface Grammar {
@@ -25,32 +25,8 @@ export interface Line {
   data: unknown
 }
 
-interface Feed {
-  name: string
-  payload: {
-    seq?: number
-    turn?: string
-    attempt?: number
-    reason?: string
-    messages?: string[]
-    message?: Message | string
-    code?: string
-    usage?: Usage
-    model?: string
-  } & Partial<Delta>
-}
-
 const HEARTBEAT = 15_000
-
-export const cursorText = ({ seq, turn, attempt, offset }: Cursor) =>
-  turn === undefined ? `${seq}` : `${seq}.${turn}.${attempt ?? 0}.${offset ?? 0}`
-
-/** Throws `request.malformed` for what no stream of ours ever sent. */
-export function readCursor(text: string): Cursor {
-  const [, seq, turn, attempt, offset] = /^(\d{1,15})(?:\.([\w-]{1,40})\.(\d{1,9})\.(\d{1,9}))?$/.exec(text) ?? []
-  if (seq === undefined) throw new Refusal('request.malformed', { details: [{ path: 'last-event-id', message: 'is no cursor' }] })
-  return turn === undefined ? { seq: Number(seq) } : { seq: Number(seq), turn, attempt: Number(attempt), offset: Number(offset) }
-}
+const PATIENCE = 120_000
 
 interface Stream {
   tenant: string
@@ -67,11 +43,12 @@ interface Needs {
   db: Database
   bus: Bus
   engine: Engine
+  /** Milliseconds after which a message that no turn took up is said to be late: a person may have it in hand. */
+  answerTimeout?: number
 }
 
 /** Frames that wait for a reader who does not read; beyond them it comes back with its cursor. */
 const HELD = 1_024
-const ends = new Set(['turn.finished', 'turn.failed', 'turn.stopped'])
 
 /** Takes the reply over from fastify and streams until the turn ends or the reader goes. */
 export async function stream(needs: Needs, request: FastifyRequest, reply: FastifyReply, about: Stream): Promise<void> {
@@ -121,6 +98,7 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
       if (over) return
       over = true
       clearInterval(heartbeat)
+      clearTimeout(late)
       leave()
       raw.end()
       resolve()
@@ -175,6 +153,12 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
         close()
       }
     }
+    const late = setTimeout(() => {
+      if (turn !== undefined) return
+      write(grammar.refused(new Refusal('answer.late')))
+      write(grammar.end())
+      close()
+    }, needs.answerTimeout ?? PATIENCE)
     raw.on('close', close)
     if (raw.destroyed) return close() // gone while we asked the store: its end was told before anybody listened
     request.raw.on('error', close)
@@ -182,42 +166,4 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
     hear = take
     for (const feed of waiting.splice(0)) hear(feed)
   })
-}
-
-/** What a reader with a cursor has missed, up to the moment in which `entered` is called. */
-async function replay(needs: Needs, { tenant, conversation, message }: Stream, after: Cursor, entered: () => void): Promise<Feed[]> {
-  const [at] = (await readPage(needs.db, tenant, conversation, { after: after.seq - 1, most: 1, messages: 0 }))?.events ?? []
-  const told = (name: string, payload: Feed['payload']): Feed => ({ name, payload })
-  const asked =
-    after.turn ??
-    (message ? ((await readTurnOf(needs.db, tenant, conversation, message))[0]?.payload.turn as string | undefined) : undefined)
-  // Its last line told the end already: it is told once more.
-  if (at?.seq === after.seq && ends.has(at.name) && at.payload.turn === asked && asked !== undefined)
-    return [told(at.name, { ...at.payload, seq: undefined } as Feed['payload'])]
-
-  let feeds: Feed[] = []
-  await join(needs, tenant, conversation, after, ({ missed, messages, live }) => {
-    entered()
-    if (missed) {
-      feeds = missed.map(([name, payload]) => told(name, payload as Feed['payload']))
-      return
-    }
-    // Too far back for a replay: what was heard is taken back, and the whole is said anew.
-    const whole = messages.findLast(({ role, turn }) => role === 'assistant' && (!asked || turn === asked))
-    const turn = asked ?? live?.turn ?? whole?.turn
-    if (!turn) return
-    const begun = [told('turn.started', { turn, messages: message ? [message] : [] })]
-    const withdrawn = after.offset ? [told('reply.retracted', { turn, attempt: after.attempt ?? 0, reason: 'cursor.old' })] : []
-    if (live?.turn === turn) feeds = [...begun, ...withdrawn, told('reply.delta', { ...live, offset: 0 })]
-    else if (whole)
-      feeds = [
-        ...begun,
-        ...withdrawn,
-        told('reply.delta', { turn, attempt: 0, offset: 0, text: whole.text }),
-        told('reply.finished', { turn, message: whole }),
-        told('turn.finished', { turn }),
-      ]
-    else feeds = [...begun, told('turn.failed', { turn, code: 'answer.late', message: new Refusal('answer.late').message })]
-  })
-  return feeds
 }
