@@ -21,8 +21,21 @@ const args = [
   '--disable-sync',
 ]
 
+test('the process serves the page under a strict policy, and all that it names', async () => {
+  const nexus = await startNexus({ DATA_DIR: ':memory:' })
+  try {
+    const answer = await fetch(nexus.url)
+    const html = await answer.text()
+    assert.match(answer.headers.get('content-security-policy') ?? '', /default-src 'self'/)
+    for (const [, path] of html.matchAll(/(?:src|href)="([^"]+)"/g))
+      assert.is((await fetch(new URL(path as string, nexus.url))).status, 200)
+  } finally {
+    await nexus.kill()
+  }
+})
+
 if (!existsSync(executablePath)) {
-  console.log('whole/page.test.ts: no chromium here, the page tests are left out')
+  console.log('whole/page.test.ts: no chromium here, the page tests in a browser are left out')
 } else {
   let browser: Browser
   test.before(async () => {

@@ -1,5 +1,6 @@
 /** The built page in a real browser, against a double of the server, under the strict content security policy. */
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
 import { test } from 'uvu'
@@ -66,11 +67,19 @@ function plays(name: string, story: (s: Story) => Promise<void>, size = { width:
 
 const conversationOf = (page: Page): string => new URL(page.url()).hash.slice('#/c/'.length)
 
-if (!existsSync(executablePath)) {
-  console.log('page.test.ts: no chromium here, the page tests are left out')
-} else {
-  if (!existsSync(`${web}dist/index.html`)) await build({ configFile: `${web}vite.config.ts`, logLevel: 'warn' })
+if (!existsSync(`${web}dist/index.html`)) await build({ configFile: `${web}vite.config.ts`, logLevel: 'warn' })
 
+test('the built page brings everything along: no inline code, nothing from elsewhere', async () => {
+  const html = await readFile(`${web}dist/index.html`, 'utf8')
+  const named = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path as string)
+  assert.ok(named.length >= 3)
+  for (const path of named) assert.ok(existsSync(`${web}dist/${path.replace(/^\.?\//, '')}`), path)
+  assert.not.match(html, /<script(?![^>]*\bsrc=)[^>]*>|\sstyle="|https?:\/\//)
+})
+
+if (!existsSync(executablePath)) {
+  console.log('page.test.ts: no chromium here, the page tests in a browser are left out')
+} else {
   plays('a message gets its tick, its status line, its stream and its answer', async ({ page, ask }) => {
     const turn = await ask('Why is the sky blue?')
     await page.locator('[data-testid=question][data-state=sent]').waitFor()
