@@ -31,6 +31,11 @@ try {
       },
     )
   }
+  void system.lost.then((why) => {
+    if (stopping) return
+    log.error({ err: why }, 'the store is lost: this process ends, so that whoever watches it starts it anew')
+    process.exit(1)
+  })
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
 } catch (error) {

@@ -30,9 +30,11 @@ import { inboundRoutes } from './gateway/routes.inbound.ts'
 import { workRoutes } from './gateway/routes.work.ts'
 import type { Rooms } from './gateway/rooms.ts'
 import { openSockets } from './gateway/sockets.ts'
+import { systemClock } from './host/clock.ts'
 import { createEngine, spokenBefore } from './host/engine.ts'
 import type { Slot } from './host/runner.ts'
 import type { Speeches } from './host/speech.ts'
+import { startHousekeeping } from './watch/housekeeping.ts'
 import { createHealth } from './watch/health.ts'
 import type { Log } from './watch/log.ts'
 import { createMetrics } from './watch/metrics.ts'
@@ -42,6 +44,8 @@ export interface System {
   url: string
   db: Database
   models: Models
+  /** Resolves with the reason when this process can never work again. */
+  lost: Promise<Error>
   /** Finishes what can be finished within so many milliseconds and lets everything go. */
   stop(): Promise<void>
 }
@@ -72,12 +76,16 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
     content: await readFile(here('../README.md'), 'utf8'),
   })
 
+  const housekeeping = startHousekeeping({ clock: systemClock, log, tidy: () => db.tidy() })
   const engine = createEngine({
     db,
     bus,
     log,
     node,
-    observe: metrics.step,
+    observe(step) {
+      metrics.step(step)
+      housekeeping.noteStep()
+    },
     ...(presence && { presence }),
     slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
   })
@@ -156,8 +164,10 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
     url: `http://${host === '0.0.0.0' || host === '127.0.0.1' ? 'localhost' : host}:${port}`,
     db,
     models,
+    lost: db.lost,
     async stop() {
       draining = true
+      housekeeping.stop()
       sockets.leave(5_000)
       await engine.stop(config.drainMax)
       await sockets.close()

@@ -47,11 +47,16 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
     log.error({ err: why }, 'the embedded database is lost')
     exchange.fail(why)
   }
-  void backend.lost.then(fail)
-  void home?.lock.lost.then((why) => {
+  const robbed = home?.lock.lost.then(async (why) => {
     fail(why)
-    return backend.stop() // whoever took the folder must find nobody writing
+    await backend.stop() // whoever took the folder must find nobody writing
+    return why
   })
+  const died = backend.lost.then((why) => {
+    fail(why)
+    return why
+  })
+  const lost = robbed ? Promise.race([died, robbed]) : died
   const sql = connect(() => exchange.connect(), max)
   if (home)
     log.info(
@@ -65,6 +70,7 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
     exchange,
     kind: 'pglite',
     tidy: () => tidy(sql),
+    lost,
     dump: () => backend.dump(),
     close: () =>
       (closed ??= (async () => {

@@ -22,6 +22,7 @@ export async function server({ url, max, log }: { url: string; max: number; log:
     sql,
     kind: 'postgres',
     async tidy() {},
+    lost: new Promise(() => {}),
     close: () => sql.end({ timeout: 2 }),
   }
 }

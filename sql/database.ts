@@ -14,6 +14,8 @@ export interface Database {
   kind: 'pglite' | 'postgres'
   /** Vacuum, fresh statistics and a checkpoint, which nobody does for the embedded one. A server does it by itself. */
   tidy(): Promise<void>
+  /** Resolves with the reason when the embedded one has died or lost its folder: nothing can be stored any more. A server comes back. */
+  lost: Promise<Error>
   /** Waits a moment for running queries, then ends. Closing twice is fine. */
   close(): Promise<void>
 }
