@@ -10,6 +10,7 @@ import { memoryBus } from '../../runtime/cluster/bus.memory.ts'
 import { type Bus, type Frame, roomOf } from '../../runtime/cluster/bus.ts'
 import { createEngine, spokenBefore } from '../../runtime/host/engine.ts'
 import type { Limits, Told } from '../../runtime/host/host.ts'
+import type { Presence } from '../../runtime/host/patrol.ts'
 import type { Slot } from '../../runtime/host/runner.ts'
 import type { Speeches } from '../../runtime/host/speech.ts'
 import { type Log, silent } from '../../runtime/watch/log.ts'
@@ -30,6 +31,7 @@ export interface Needs {
   bus?: Bus
   log?: Log
   limits?: Limits
+  presence?: Presence
   fill?: (speeches: Speeches) => Fillings
 }
 
@@ -48,7 +50,16 @@ export const speaking =
 export const endless: Filling<never, never> = (_, { signal }) =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
 
-export function createHeart({ db, node = 'n1', clock = handClock(), bus = memoryBus(), log = silent, limits, fill = () => ({}) }: Needs) {
+export function createHeart({
+  db,
+  node = 'n1',
+  clock = handClock(),
+  bus = memoryBus(),
+  log = silent,
+  limits,
+  presence,
+  fill = () => ({}),
+}: Needs) {
   const slots = (speeches: Speeches): Record<string, Slot> => {
     const given = fill(speeches)
     return {
@@ -57,7 +68,7 @@ export function createHeart({ db, node = 'n1', clock = handClock(), bus = memory
         fill: given.answer ?? (speaking(speeches, ['Because of ', 'Rayleigh scattering.']) as Filling<never, Draft>),
         whenLost: 'tell',
       },
-      consult: { fill: given.consult ?? (async () => []), whenLost: 'repeat' },
+      consult: { fill: given.consult ?? (async () => []), whenLost: 'tell' },
       validate: { fill: given.validate ?? (async () => ({ pass: true })), whenLost: 'repeat' },
       salvage: {
         fill: given.salvage ?? (salvaging({ cut: (place) => speeches.cut(place), logged: spokenBefore(db) }) as Filling<never, unknown>),
@@ -65,7 +76,7 @@ export function createHeart({ db, node = 'n1', clock = handClock(), bus = memory
       },
     }
   }
-  const engine = createEngine({ db, bus, log, node, clock, slots, ...(limits && { limits }) })
+  const engine = createEngine({ db, bus, log, node, clock, slots, ...(limits && { limits }), ...(presence && { presence }) })
   const birth = (conversation: string, more: Partial<Policy> = {}) => ({
     kind: 'conversation' as const,
     owner: 'someone',
