@@ -1,6 +1,7 @@
 /** Reads the settings, starts the system, stops on a signal. */
 import { WrongSettings, configOfProcess } from './config.ts'
-import { modelsLine, startSystem } from './system.ts'
+import { modelsLine } from './models.ts'
+import { startSystem } from './system.ts'
 import { createLog } from './watch/log.ts'
 
 const isTerminal = process.stderr.isTTY

@@ -1,0 +1,49 @@
+/** Who does the work that the charts name. */
+import { answering } from '../actors/answering.ts'
+import { classifying } from '../actors/classifying.ts'
+import { consulting } from '../actors/consulting.ts'
+import type { Knowledge } from '../actors/knowledge.ts'
+import type { Models } from '../actors/models/models.ts'
+import { salvaging } from '../actors/salvaging.ts'
+import { validating } from '../actors/validating.ts'
+import { readHistory } from '../sql/conversations.ts'
+import type { Database } from '../sql/database.ts'
+import { type Bus, roomOf } from './cluster/bus.ts'
+import { spokenBefore } from './host/engine.ts'
+import type { Slot } from './host/runner.ts'
+import type { Speeches } from './host/speech.ts'
+
+/** Messages of history that are read at most; the policy then takes what fits. */
+const HISTORY = 40
+
+interface Needs {
+  db: Database
+  bus: Bus
+  models: Models
+  knowledge: Knowledge
+  speeches: Speeches
+}
+
+/** Whoever fills a slot, by the slot's name. To add one: the slot in its chart, the filling in actors/, one line here. */
+export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record<string, Slot> {
+  const history = (tenant: string, conversation: string, before: string[]) => readHistory(db, tenant, conversation, before, HISTORY)
+  return {
+    classify: { fill: classifying({ models, history }), whenLost: 'repeat' },
+    answer: {
+      fill: answering({
+        models,
+        history,
+        search: (tenant, text) => knowledge.search(tenant, text),
+        speech: ({ tenant, actor }, turn, attempt) => speeches.open({ tenant, actor, turn, attempt }),
+        announce: ({ tenant, actor }, status) =>
+          bus.publish({ room: roomOf(tenant, actor), name: 'agent.status', payload: { conversation: actor, ...status, at: Date.now() } }),
+        clock: () => performance.now(),
+      }),
+      // Words may have been heard already: the machine withdraws them and begins a new attempt.
+      whenLost: 'tell',
+    },
+    consult: { fill: consulting(), whenLost: 'tell' },
+    validate: { fill: validating(), whenLost: 'repeat' },
+    salvage: { fill: salvaging({ cut: (place) => speeches.cut(place), logged: spokenBefore(db) }), whenLost: 'repeat' },
+  }
+}
