@@ -4,6 +4,8 @@
  * which is private in the types. This is the only file that looks at it.
  */
 import type { Socket } from 'socket.io'
+import type { Rooms } from './rooms.ts'
+import type { ChatSocket } from './socket.ts'
 
 /** UTF-16 units a reader who reports may lag behind. */
 const UNSEEN = 65_536
@@ -62,6 +64,22 @@ export function pressureOn(socket: Pick<Socket, 'conn'>): Pressure {
   let units = 0
   for (const { data } of writeBuffer) if (typeof data === 'string') units += data.length
   return units > QUEUED_UNITS ? 'lagging' : 'free'
+}
+
+/** Looks at every socket once: who lags leaves its rooms and is told to join again; who is hopeless is cut off. */
+export function relieve(sockets: Iterable<ChatSocket>, rooms: Pick<Rooms, 'leave'>): void {
+  for (const socket of sockets) {
+    const pressure = pressureOn(socket)
+    if (pressure === 'hopeless') {
+      cut(socket)
+      continue
+    }
+    for (const [conversation, reader] of socket.data.readers) {
+      if (pressure === 'free' && !reader.isLagging()) continue
+      rooms.leave(socket, conversation)
+      socket.emit('conversation.lagged', { conversation, reason: 'slow' })
+    }
+  }
 }
 
 /** Ends a connection and everything that waits in it. Without the second call it would wait for a reader who does not read. */

@@ -6,6 +6,7 @@ import { Refusal, type RefusalCode } from '../../machines/refusal.ts'
 import { type Conversation, findConversation, findMessage, isTakenElsewhere } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Engine } from '../host/engine.ts'
+import { failpoint } from '../host/failpoint.ts'
 import type { Birth } from '../host/row.ts'
 import type { Step } from '../host/tree.ts'
 import { type Principal, mayRead } from './auth.ts'
@@ -102,6 +103,7 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
         envelope: { to: 'root', event: { type: 'message.received', message: { id, text, ...(parts?.length && { parts }) } } },
         ...(birth && { birth }),
       })
+      failpoint('event.accepted')
       const before = async () => {
         const message = await findMessage(db, tenant, conversation, id)
         if (message && message.text !== text) throw new Refusal('message.conflict')

@@ -8,6 +8,7 @@ import { type Page, readPage } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
 import type { Engine } from '../host/engine.ts'
+import { failpoint } from '../host/failpoint.ts'
 import type { Cursor, Joined } from './protocol.ts'
 
 /** Events and bytes of a replay; beyond them a fresh join is the better answer, and never a part that looks whole. */
@@ -39,6 +40,7 @@ export async function join(
       if (after && after.seq > 0) throw new Refusal('cursor.ahead')
       return enter({ conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] })
     }
+    failpoint('join.read')
     await caughtUp(engine, tenant, conversation, page.conversation.seq)
     enter(answer(page, heard, engine.speeches.live(tenant, conversation), after))
   } finally {

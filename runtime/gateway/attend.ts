@@ -1,0 +1,97 @@
+/** What one socket may ask, and how it is answered. Knows no transport: whoever brings a name, a payload and a way to answer is served. */
+import { Refusal } from '../../machines/refusal.ts'
+import type { Database } from '../../sql/database.ts'
+import type { Bus } from '../cluster/bus.ts'
+import type { Engine } from '../host/engine.ts'
+import type { Log } from '../watch/log.ts'
+import type { Desk } from './desk.ts'
+import { join } from './join.ts'
+import type { Cursor, Joined, Refused } from './protocol.ts'
+import { refusing } from './refusing.ts'
+import type { Rooms } from './rooms.ts'
+import { type ClientEventName, clientEvents } from './schema.ts'
+import type { ChatSocket } from './socket.ts'
+
+interface Needs {
+  db: Database
+  bus: Bus
+  engine: Engine
+  desk: Desk
+  log: Log
+}
+
+/** Conversations that one socket may listen to. */
+const JOINED = 100
+
+/** Takes every event of this socket: its name, its payload and, last, the acknowledgement. Never throws. */
+export function attend(needs: Needs, rooms: Rooms, socket: ChatSocket): (name: string, ...given: unknown[]) => void {
+  const events = handlers(needs, rooms, socket)
+  return (name, ...given) => {
+    const answer = given.at(-1)
+    const acknowledge = typeof answer === 'function' ? (answer as (told: object) => void) : () => {}
+    void dispatch(events, name, typeof given[0] === 'function' ? undefined : given[0], (told) => acknowledge({ ok: true, ...told })).catch(
+      (error: unknown) => acknowledge(refusedBy(error, needs.log)),
+    )
+  }
+}
+
+/** Answers once; a join does so inside its own synchronous stretch. */
+type Answer = (told: object) => void
+type Handlers = { [N in ClientEventName]: (ask: never, answer: Answer) => Promise<void> | void }
+
+async function dispatch(events: Handlers, name: string, payload: unknown, answer: Answer): Promise<void> {
+  if (!Object.hasOwn(clientEvents, name)) throw new Refusal('event.unknown', { details: { event: name } })
+  const known = name as ClientEventName
+  const parsed = clientEvents[known].safeParse(payload)
+  if (!parsed.success)
+    throw new Refusal('request.malformed', { details: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) })
+  await events[known](parsed.data as never, answer)
+}
+
+function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
+  const { desk } = needs
+  const { principal, bots } = socket.data
+  return {
+    'conversation.join': async (
+      { conversation = crypto.randomUUID(), bot, after }: { conversation?: string; bot?: string; after?: Cursor },
+      answer,
+    ) => {
+      if (socket.data.readers.size >= JOINED) throw new Refusal('mailbox.full', { details: { conversations: JOINED } })
+      const known = await desk.open(principal, conversation)
+      if (!known) rooms.reserve(principal, conversation)
+      if (!known && bot) bots.set(conversation, bot)
+      await join(needs, principal.tenant.id, conversation, after, (joined: Joined) => {
+        rooms.enter(socket, conversation)
+        answer(joined)
+      })
+    },
+    'conversation.leave': ({ conversation }: { conversation: string }, answer) => {
+      rooms.leave(socket, conversation)
+      bots.delete(conversation)
+      answer({})
+    },
+    'message.send': async (message: { conversation: string; id: string; text: string }, answer) => {
+      const bot = bots.get(message.conversation)
+      answer(await desk.accept(principal, { ...message, ...(bot && { bot }) }))
+    },
+    'reply.stop': async ({ conversation }: { conversation: string }, answer) =>
+      answer({ stopped: await desk.stop(principal, conversation) }),
+    'reply.seen': ({ conversation, cursor }: { conversation: string; cursor: Cursor }, answer) => {
+      socket.data.readers.get(conversation)?.seen(cursor.offset ?? 0)
+      answer({})
+    },
+    'typing.started': ({ conversation }: { conversation: string }, answer) => {
+      rooms.typing(socket, conversation, 'typing.started')
+      answer({})
+    },
+    'typing.stopped': ({ conversation }: { conversation: string }, answer) => {
+      rooms.typing(socket, conversation, 'typing.stopped')
+      answer({})
+    },
+  }
+}
+
+export function refusedBy(error: unknown, log: Log): Refused {
+  const { code, message, details, retryAfter } = refusing(error, log, { door: 'socket' })
+  return { ok: false, code, message, ...(details !== undefined && { details }), ...(retryAfter !== undefined && { retryAfter }) }
+}
