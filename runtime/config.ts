@@ -1,6 +1,7 @@
 /** Every setting: its variable, how it is read, what happens without it, and why it exists. The only file that reads the environment. */
 import { existsSync } from 'node:fs'
 import { type BusyPolicy, busyPolicies } from '../machines/policy.ts'
+import { type Armament, readFailpoints } from './host/failpoint.ts'
 
 interface Setting<T> {
   name: string
@@ -46,6 +47,13 @@ const list = (raw: string) =>
     .split(',')
     .map((part) => part.trim())
     .filter(Boolean)
+const failpointList = (raw: string): Armament[] => {
+  try {
+    return readFailpoints(raw)
+  } catch (error) {
+    throw new Wrong((error as Error).message)
+  }
+}
 const flag = (raw: string) => choice('true', 'false', '1', '0')(raw) === 'true' || raw === '1'
 
 const setting = <T>(name: string, read: (raw: string) => T, fallback: NoInfer<T>, why: string, ...aliases: string[]): Setting<T> => ({
@@ -152,6 +160,12 @@ export const settings = {
   chatModel: optional('CHAT_MODEL', text, 'its model', 'HF_MODEL_NAME'),
   decisions: setting('DECISIONS', flag, false, "lets Admin ask OpenAI's Decisions endpoint"),
   hedge: setting('HEDGE', flag, false, 'asks a second model when the first is slower than usual'),
+  failpoints: setting<Armament[]>(
+    'FAILPOINTS',
+    failpointList,
+    [],
+    'for tests: kills, stalls or breaks this process at named instants; refused in production',
+  ),
   offlinePace: setting('OFFLINE_PACE', whole(0, 10_000), 60, 'tokens a second of the offline stand-in; 0 does not wait'),
 } as const satisfies Record<string, Setting<unknown>>
 
@@ -183,6 +197,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const config = Object.fromEntries(Object.entries(settings).map(([key, one]) => [key, read(one as Setting<unknown>)])) as Config
   if (config.environment === 'production' && !config.apiKey && !config.jwtSecret) {
     problems.push('APP_ENV=production needs API_KEY or JWT_SECRET: without a credential everybody would be the owner')
+  }
+  if (config.environment === 'production' && config.failpoints.length > 0) {
+    problems.push('FAILPOINTS breaks the process on purpose and is not for APP_ENV=production')
   }
   if (problems.length > 0) throw new WrongSettings(problems)
   return config

@@ -24,6 +24,7 @@ import { workRoutes } from './gateway/routes.work.ts'
 import type { Rooms } from './gateway/rooms.ts'
 import { openSockets } from './gateway/sockets.ts'
 import { systemClock } from './host/clock.ts'
+import { arm } from './host/failpoint.ts'
 import { createEngine } from './host/engine.ts'
 import { startHousekeeping } from './watch/housekeeping.ts'
 import { aboutOf, modelSettings, modelsLine } from './models.ts'
@@ -47,6 +48,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Builds and starts everything; throws one sentence when something that was asked for is not there. */
 export async function startSystem(config: Config, log: Log): Promise<System> {
+  arm(config.failpoints)
   const node = config.nodeName ?? `${hostname()}-${process.pid.toString(36)}-${Math.random().toString(36).slice(2, 6)}`
   const models = createModels({
     settings: modelSettings(config),

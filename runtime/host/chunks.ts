@@ -2,6 +2,7 @@
 import type { Chunk } from '../../sql/chunks.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
+import { failpoint } from './failpoint.ts'
 
 /** Milliseconds and pieces after which a batch is written. */
 const WAIT = 75
@@ -40,6 +41,7 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
     waiting = []
     for (const chunk of batch) written.add(keyOf(chunk))
     writing = keep(batch)
+      .then(() => failpoint('chunk.kept'))
       .catch((error) => {
         // A lost piece costs a resume its middle, which is then withdrawn and said anew; it never costs the message.
         log.warn({ err: error, chunks: batch.length }, 'pieces of streams could not be kept')

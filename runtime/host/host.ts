@@ -9,6 +9,7 @@ import type { StoredActor } from '../../sql/actors.ts'
 import type { Outcome, StepRow } from '../../sql/steps.ts'
 import { type Committer, Unstorable } from './committer.ts'
 import type { Clock } from './clock.ts'
+import { failpoint } from './failpoint.ts'
 import type { Log } from '../watch/log.ts'
 import type { Logic } from './xstate.ts'
 import { migrated } from './migrate.ts'
@@ -228,8 +229,10 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         }
         // Nothing was accepted, so nothing is kept: the sender's key stays free for another try.
         if (isRefusal(step)) return { duplicate: false, step }
+        failpoint('step.computed')
         const outcome = await commit(ask, row(ask, resident, step, now))
         if (outcome === 'done') {
+          failpoint('step.committed')
           cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, epoch: resident?.epoch ?? 0, tree: step.tree }
           cell.published = step.tree.seq
           cell.unborn = false

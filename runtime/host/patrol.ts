@@ -5,6 +5,7 @@ import { readEnvelope, waitingEnvelopes } from '../../sql/inbox.ts'
 import { goneNodes, leaveNode } from '../../sql/nodes.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
+import { failpoint } from './failpoint.ts'
 import type { Ask } from './host.ts'
 import type { Piece } from './runner.ts'
 
@@ -48,6 +49,7 @@ export function createPatrol({ db, node, clock, log, presence, take, apply }: Ne
     const most = names.includes(node) ? ALL : PORTION
     for (;;) {
       const effects = await adoptEffects(db, names, node, most)
+      if (effects.length > 0) failpoint('start.adopting')
       for (const { tenant, actor, id, attempt } of effects) {
         const effect = await readEffect(db, tenant, actor, id)
         if (effect) take({ tenant, actor, id, src: effect.src, input: effect.input, attempt })

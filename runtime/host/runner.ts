@@ -1,6 +1,7 @@
 /** Does the work that steps asked for, after their commit. Every piece ends in exactly one envelope, or in an abort that nobody waits for. */
 import type { Filling } from '../../actors/work.ts'
 import type { Log } from '../watch/log.ts'
+import { failpoint } from './failpoint.ts'
 import type { Envelope } from './tree.ts'
 import { plainError } from './xstate.ts'
 
@@ -56,10 +57,13 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
 
   async function run(piece: Piece, controller: AbortController) {
     const { tenant, actor, id, attempt, input, src } = piece
+    failpoint('effect.started')
     const envelope = await result()
+    failpoint('effect.ended')
     try {
       // Nobody waits for what was cancelled, and a node that leaves must not speak for its successor.
       if (!controller.signal.aborted && !abandoned) await tell(piece, envelope)
+      failpoint('end.committed')
     } finally {
       // Until its end is told it counts as running: whoever looks for work that nobody does must not begin it again.
       running.delete(keyOf(piece))

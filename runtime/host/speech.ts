@@ -6,6 +6,7 @@ import { type Bus, roomOf } from '../cluster/bus.ts'
 import type { ChunkLog } from './chunks.ts'
 import type { Clock } from './clock.ts'
 import { type Coalescer, createCoalescer } from './coalescer.ts'
+import { failpoint } from './failpoint.ts'
 import type { Wheel } from './wheel.ts'
 
 export interface Place {
@@ -83,6 +84,7 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
         wheel,
         send(offset, text) {
           bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset, text } })
+          failpoint('delta.spoken')
           chunks.add({ tenant, actor, turn, attempt, start: offset, text })
           voice.parts.push(text)
           voice.length += text.length

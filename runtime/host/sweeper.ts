@@ -2,6 +2,7 @@
 import type { Due } from '../../sql/timers.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
+import { failpoint } from './failpoint.ts'
 
 /** Milliseconds between looks, also when nothing is known to be due: another node may have armed something. */
 const LOOK = 1_000
@@ -57,6 +58,7 @@ export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
   const keyOf = ({ tenant, actor, id }: Due) => `${tenant}/${actor}#${id}`
   async function ringOnce(timer: Due) {
     ringing.add(keyOf(timer))
+    failpoint('timer.due')
     await ring(timer).finally(() => ringing.delete(keyOf(timer)))
   }
 
