@@ -62,6 +62,9 @@ const server = (url: string): Variant => ({
   },
 })
 
+/** The server at this url, or the embedded store where there is none. */
+export const variantAt = (url: string | undefined): Variant => (url ? server(url) : pglite)
+
 let said = false
 
 /** Every variant that can run here. Says once which they are. */

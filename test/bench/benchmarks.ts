@@ -1,0 +1,5 @@
+/** Every benchmark, in the order in which they run. */
+import type { Benchmark } from './bench.ts'
+import { frame } from './frame.ts'
+
+export const benchmarks: Benchmark[] = [frame]

@@ -1,0 +1,35 @@
+/** Readers in a process of their own: each joins one conversation and counts what it hears. */
+import { type Socket, io } from 'socket.io-client'
+import { until } from '../support/until.ts'
+import { serve } from './worker.ts'
+
+let heard = 0
+const sockets: Socket[] = []
+
+const connect = (url: string) =>
+  new Promise<Socket>((resolve, reject) => {
+    const socket = io(url, { transports: ['websocket'], forceNew: true, multiplex: false, reconnection: false })
+    socket.once('connect', () => resolve(socket))
+    socket.once('connect_error', reject)
+    socket.on('reply.delta', () => void heard++)
+  })
+
+serve({
+  /** Resolves with the names of the conversations, one a reader. */
+  join: async ({ url, readers }: { url: string; readers: number }) => {
+    const names: string[] = []
+    for (let reader = 0; reader < readers; reader++) {
+      const socket = await connect(url)
+      sockets.push(socket)
+      const conversation = crypto.randomUUID()
+      await socket.emitWithAck('conversation.join', { conversation })
+      names.push(conversation)
+    }
+    return names
+  },
+  /** Resolves once so many frames were heard since the last time. */
+  hear: async ({ frames }: { frames: number }) => {
+    await until(() => heard >= frames, `${frames} frames, of which ${heard} came`, 30_000)
+    heard -= frames
+  },
+})

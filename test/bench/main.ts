@@ -1,0 +1,88 @@
+/**
+ * `npm run bench [-- name …] [--short] [--json FILE] [--list]`: our figure, the bare implementation's in the same run, the ratio, the
+ * spread, the bar. Ends with 1 when a bar is missed or the machine was too busy for a figure to count.
+ */
+import { writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import postgres from 'postgres'
+import { type Benchmark, judge, type Options, type Report } from './bench.ts'
+import { benchmarks } from './benchmarks.ts'
+import { thisMachine } from './machine.ts'
+import { isBusy, machineLine, tableOf } from './table.ts'
+
+/** A sentence for whoever called it wrongly. */
+class Misuse extends Error {}
+
+function chosen(names: string[]): Benchmark[] {
+  const unknown = names.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name))
+  if (unknown.length > 0)
+    throw new Misuse(`There is no benchmark named ${unknown.join(', ')}. There are: ${benchmarks.map(({ name }) => name).join(', ')}.`)
+  return names.length > 0 ? benchmarks.filter(({ name }) => names.includes(name)) : benchmarks
+}
+
+async function serverAt(url: string | undefined): Promise<string | undefined> {
+  if (!url) return undefined
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice() {} })
+  try {
+    const [row] = await sql<[{ server_version: string }]>`show server_version`
+    return `PostgreSQL ${row.server_version}`
+  } catch (error) {
+    throw new Misuse(
+      `The PostgreSQL server that BENCH_DATABASE_URL or TEST_DATABASE_URL names does not answer: ${(error as Error).message}`,
+    )
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { short: { type: 'boolean', default: false }, json: { type: 'string' }, list: { type: 'boolean', default: false } },
+  })
+  const wanted = chosen(positionals)
+  if (values.list) {
+    for (const { name, about, needsServer } of wanted)
+      console.log(`${name.padEnd(14)} ${about}${needsServer ? ' (needs a PostgreSQL server)' : ''}`)
+    return 0
+  }
+  const databaseUrl = process.env.BENCH_DATABASE_URL ?? process.env.TEST_DATABASE_URL
+  const server = await serverAt(databaseUrl)
+  if (databaseUrl) process.env.BENCH_DATABASE_URL = databaseUrl // for the workers
+  const homeless = server ? [] : wanted.filter(({ needsServer }) => needsServer)
+  if (homeless.some(({ name }) => positionals.includes(name)))
+    throw new Misuse(`${homeless.map(({ name }) => name).join(', ')} needs a PostgreSQL server: set BENCH_DATABASE_URL.`)
+
+  const options: Options = { short: values.short, databaseUrl }
+  const report: Report = { machine: thisMachine(server), short: values.short, benchmarks: [] }
+  console.log(machineLine(report.machine))
+  for (const { name, about, run } of wanted.filter((benchmark) => !homeless.includes(benchmark))) {
+    const began = performance.now()
+    const rows = (await run(options)).map(judge)
+    const done = { name, about, rows, seconds: (performance.now() - began) / 1000 }
+    report.benchmarks.push(done)
+    console.log(`\n${tableOf(done, values.short)}`)
+  }
+  if (homeless.length > 0)
+    console.log(`\nleft out, for want of a PostgreSQL server (BENCH_DATABASE_URL): ${homeless.map(({ name }) => name).join(', ')}`)
+  if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
+  if (values.short) return 0
+
+  const rows = report.benchmarks.flatMap(({ name, rows }) => rows.map((row) => ({ name, row })))
+  const named = (fits: (row: (typeof rows)[number]['row']) => boolean) =>
+    rows.filter(({ row }) => fits(row)).map(({ name, row }) => `${name} (${row.what})`)
+  const missed = named(({ verdict }) => verdict === 'missed')
+  const busy = named(isBusy)
+  if (missed.length > 0) console.log(`\nmissed: ${missed.join(', ')}`)
+  if (busy.length > 0)
+    console.log(`\nThe machine was busy, so these figures do not count: ${busy.join(', ')}. Run them again when it is at rest.`)
+  return missed.length + busy.length > 0 ? 1 : 0
+}
+
+try {
+  process.exit(await main())
+} catch (error) {
+  const isMisuse = error instanceof Misuse || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')
+  console.error(isMisuse ? (error as Error).message : error)
+  process.exit(2)
+}
