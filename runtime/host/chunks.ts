@@ -1,19 +1,26 @@
-/** The stream log: pieces of all streams of the node go to the store in one insert, beside the bus and never before it. */
+/**
+ * The stream log: what all streams of the node said in a quarter of a second goes to the store in a few statements, beside the bus
+ * and never before it. What one stream said meanwhile is one row: at a thousand streams rows are the price, and not bytes.
+ */
 import type { Chunk } from '../../sql/chunks.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
-import { failpoint } from './failpoint.ts'
 
-/** Milliseconds and pieces after which a batch is written. */
-const WAIT = 75
+/** Milliseconds for which words are gathered. After a crash no more than these are missing from the log. */
+const WAIT = 250
+/** Rows of one statement: commits want their turn at the store between two of them. */
 const MOST = 256
 
+type Turn = Pick<Chunk, 'tenant' | 'actor' | 'turn'>
+type Attempt = Omit<Chunk, 'start' | 'text'>
+
 export interface ChunkLog {
-  add(chunk: Chunk): void
+  /** For one attempt: takes its next piece, which begins so many UTF-16 units from its start. */
+  open(attempt: Attempt): (start: number, text: string) => void
   /** What is not yet written of this turn needs not be any more: its text stands as a message. */
-  forget(turn: Pick<Chunk, 'tenant' | 'actor' | 'turn'>): void
+  forget(turn: Turn): void
   /** A turn whose pieces another process wrote is ours to end. */
-  inherit(turn: Pick<Chunk, 'tenant' | 'actor' | 'turn'>): void
+  inherit(turn: Turn): void
   /** Resolves when all that was added so far is kept. */
   settle(): Promise<void>
 }
@@ -23,47 +30,79 @@ interface Needs {
   log: Log
   keep(chunks: Chunk[]): Promise<void>
   /** Pieces of a turn that were written before its end. */
-  remove(turn: Pick<Chunk, 'tenant' | 'actor' | 'turn'>): Promise<void>
+  remove(turn: Turn): Promise<void>
+}
+
+/** A row to be, which grows until it is taken to the store. */
+interface Piece {
+  attempt: Attempt
+  start: number
+  end: number
+  texts: string[]
+  isTaken: boolean
 }
 
 export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
-  let waiting: Chunk[] = []
+  let waiting = new Map<string, Piece[]>()
   let armed = false
   let writing: Promise<void> | undefined
   const written = new Set<string>()
-  const keyOf = ({ tenant, actor, turn }: Pick<Chunk, 'tenant' | 'actor' | 'turn'>) => `${tenant}/${actor}/${turn}`
+  const keyOf = ({ tenant, actor, turn }: Turn) => `${tenant}/${actor}/${turn}`
 
-  async function write(): Promise<void> {
-    armed = false
-    while (writing) await writing
-    if (waiting.length === 0) return
+  function arm() {
+    if (armed) return
+    armed = true
+    clock.after(WAIT, () => {
+      armed = false
+      void write()
+    })
+  }
+
+  /** One batch at a time; what comes meanwhile waits and grows. */
+  function write(): Promise<void> {
+    writing ??= writeAll().finally(() => {
+      writing = undefined
+      if (waiting.size > 0) arm()
+    })
+    return writing
+  }
+
+  async function writeAll() {
     const batch = waiting
-    waiting = []
-    for (const chunk of batch) written.add(keyOf(chunk))
-    writing = keep(batch)
-      .then(() => failpoint('chunk.kept'))
-      .catch((error) => {
+    waiting = new Map()
+    for (const key of batch.keys()) written.add(key)
+    const pieces = [...batch.values()].flat()
+    for (const piece of pieces) piece.isTaken = true
+    for (let from = 0; from < pieces.length; from += MOST) {
+      const chunks = pieces.slice(from, from + MOST).map(({ attempt, start, texts }) => ({ ...attempt, start, text: texts.join('') }))
+      await keep(chunks).catch((error) => {
         // A lost piece costs a resume its middle, which is then withdrawn and said anew; it never costs the message.
-        log.warn({ err: error, chunks: batch.length }, 'pieces of streams could not be kept')
+        log.warn({ err: error, chunks: chunks.length }, 'pieces of streams could not be kept')
       })
-      .finally(() => {
-        writing = undefined
-      })
-    await writing
+    }
   }
 
   return {
-    add(chunk) {
-      waiting.push(chunk)
-      if (waiting.length >= MOST) void write()
-      else if (!armed) {
-        armed = true
-        clock.after(WAIT, () => void write())
+    open(attempt) {
+      const key = keyOf(attempt)
+      let piece: Piece | undefined
+      return (start, text) => {
+        if (piece && !piece.isTaken && piece.end === start) {
+          piece.texts.push(text)
+          piece.end += text.length
+          return
+        }
+        piece = { attempt, start, end: start + text.length, texts: [text], isTaken: false }
+        const pieces = waiting.get(key)
+        if (pieces) pieces.push(piece)
+        else waiting.set(key, [piece])
+        arm()
       }
     },
     forget(turn) {
       const key = keyOf(turn)
-      waiting = waiting.filter((chunk) => keyOf(chunk) !== key)
+      for (const piece of waiting.get(key) ?? []) piece.isTaken = true
+      waiting.delete(key)
       if (!written.delete(key)) return
       void Promise.resolve(writing)
         .then(() => remove(turn))
@@ -71,8 +110,8 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
     },
     inherit: (turn) => void written.add(keyOf(turn)),
     async settle() {
+      while (writing) await writing
       await write()
-      await writing
     },
   }
 }

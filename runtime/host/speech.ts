@@ -67,6 +67,7 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
   function begin(place: Place): Voice {
     const { tenant, actor, turn, attempt } = place
     const room = roomOf(tenant, actor)
+    const keep = chunks.open({ tenant, actor, turn, attempt })
     let end = () => {}
     const ended = new Promise<void>((resolve) => {
       end = resolve
@@ -85,7 +86,7 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
         send(offset, text) {
           bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset, text } })
           failpoint('delta.spoken')
-          chunks.add({ tenant, actor, turn, attempt, start: offset, text })
+          keep(offset, text)
           voice.parts.push(text)
           voice.length += text.length
         },

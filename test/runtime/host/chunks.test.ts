@@ -6,7 +6,10 @@ import type { Chunk } from '../../../sql/chunks.ts'
 import { handClock, settled } from '../../support/clock.ts'
 import { within } from '../../support/within.ts'
 
-const chunk = (start: number, turn = 't1'): Chunk => ({ tenant: 't', actor: 'c', turn, attempt: 1, start, text: 'x' })
+/** More than the log gathers. */
+const WINDOW = 300
+
+const attempt = (turn = 't1') => ({ tenant: 't', actor: 'c', turn, attempt: 1 })
 
 function log({ slow = false } = {}) {
   const clock = handClock()
@@ -38,41 +41,73 @@ function log({ slow = false } = {}) {
   }
 }
 
-test('pieces of all streams go to the store in one batch', async () => {
+test('pieces of all streams go to the store in one batch, those of one stream as one row', async () => {
   const { chunks, clock, batches } = log()
-  for (const turn of ['t1', 't2']) for (let n = 0; n < 3; n++) chunks.add(chunk(n, turn))
-  await clock.pass(100)
+  const [one, other] = [chunks.open(attempt()), chunks.open(attempt('t2'))]
+  for (let n = 0; n < 3; n++) {
+    one(n, 'x')
+    other(2 * n, 'yy')
+  }
+  await clock.pass(WINDOW)
+  assert.equal(batches, [
+    [
+      { ...attempt(), start: 0, text: 'xxx' },
+      { ...attempt('t2'), start: 0, text: 'yyyyyy' },
+    ],
+  ])
+})
+
+test('a row ends where its stream leaves a hole, and where the store has taken it', async () => {
+  const { chunks, clock, batches } = log()
+  const add = chunks.open(attempt())
+  add(0, 'a')
+  add(7, 'b')
+  await clock.pass(WINDOW)
+  add(8, 'c')
+  await clock.pass(WINDOW)
   assert.equal(
-    batches.map((batch) => batch.length),
-    [6],
+    batches.map((batch) => batch.map(({ start, text }) => [start, text])),
+    [
+      [
+        [0, 'a'],
+        [7, 'b'],
+      ],
+      [[8, 'c']],
+    ],
   )
 })
 
-test('a full batch does not wait', async () => {
-  const { chunks, batches } = log()
-  for (let n = 0; n < 256; n++) chunks.add(chunk(n))
-  await settled()
-  assert.is(batches[0]?.length, 256)
+test('a thousand streams are several statements, so that commits find their turn between them', async () => {
+  const { chunks, clock, batches } = log()
+  for (let n = 0; n < 1_000; n++) chunks.open(attempt(`t${n}`))(0, 'x')
+  await clock.pass(WINDOW)
+  assert.equal(
+    batches.map((batch) => batch.length),
+    [256, 256, 256, 232],
+  )
 })
 
-test('one batch at a time: what comes meanwhile is the next', async () => {
+test('one batch at a time: what comes meanwhile is the next, and as few rows as there are streams', async () => {
   const { chunks, clock, batches, release } = log({ slow: true })
-  chunks.add(chunk(0))
-  await clock.pass(100)
-  for (let n = 1; n < 600; n++) chunks.add(chunk(n))
-  await clock.pass(500)
+  const add = chunks.open(attempt())
+  add(0, 'x')
+  await clock.pass(WINDOW)
+  for (let n = 1; n < 600; n++) add(n, 'x')
+  await clock.pass(5 * WINDOW)
   assert.is(batches.length, 1)
   release()
   await settled()
+  await clock.pass(WINDOW)
   assert.is(batches.length, 2)
+  assert.equal(batches[1], [{ ...attempt(), start: 1, text: 'x'.repeat(599) }])
   release()
 })
 
 test('settling waits until all that was added is kept', async () => {
   const { chunks, clock, batches, release } = log({ slow: true })
-  chunks.add(chunk(0))
-  await clock.pass(100)
-  chunks.add(chunk(1))
+  chunks.open(attempt())(0, 'x')
+  await clock.pass(WINDOW)
+  chunks.open(attempt())(1, 'x')
   let done = false
   const settling = chunks.settle().then(() => (done = true))
   await settled()
@@ -87,10 +122,10 @@ test('settling waits until all that was added is kept', async () => {
 
 test('what is forgotten before it is written is not written, and the store is not bothered', async () => {
   const { chunks, clock, batches, removed } = log()
-  chunks.add(chunk(0))
-  chunks.add(chunk(0, 't2'))
-  chunks.forget(chunk(0))
-  await clock.pass(100)
+  chunks.open(attempt())(0, 'x')
+  chunks.open(attempt('t2'))(0, 'x')
+  chunks.forget(attempt())
+  await clock.pass(WINDOW)
   assert.equal(
     batches.flat().map(({ turn }) => turn),
     ['t2'],
@@ -100,9 +135,9 @@ test('what is forgotten before it is written is not written, and the store is no
 
 test('what is forgotten after it was written is removed, and not before the writing ended', async () => {
   const { chunks, clock, removed, release } = log({ slow: true })
-  chunks.add(chunk(0))
-  await clock.pass(100)
-  chunks.forget(chunk(0))
+  chunks.open(attempt())(0, 'x')
+  await clock.pass(WINDOW)
+  chunks.forget(attempt())
   await settled()
   assert.equal(removed, [])
   release()
@@ -113,10 +148,10 @@ test('what is forgotten after it was written is removed, and not before the writ
 test('a store that is away costs the pieces and never the stream', async () => {
   const { chunks, clock, batches, fail, warned } = log()
   fail()
-  chunks.add(chunk(0))
-  await clock.pass(100)
-  chunks.add(chunk(1))
-  await clock.pass(100)
+  chunks.open(attempt())(0, 'x')
+  await clock.pass(WINDOW)
+  chunks.open(attempt())(1, 'x')
+  await clock.pass(WINDOW)
   assert.is(batches.length, 2)
   assert.is(warned(), 2)
 })

@@ -17,7 +17,7 @@ function stage() {
   const forgotten: string[] = []
   bus.watch('t/c', ({ payload }) => void heard.push(payload as never))
   const chunks = {
-    add: (chunk: Chunk) => void kept.push(chunk),
+    open: (attempt: Omit<Chunk, 'start' | 'text'>) => (start: number, text: string) => void kept.push({ ...attempt, start, text }),
     forget: ({ turn }: { turn: string }) => void forgotten.push(turn),
     inherit() {},
     settle: async () => {},
