@@ -30,14 +30,15 @@ interface Answered {
   error?: string
 }
 
-export interface WorkerNeeds {
-  environment?: Record<string, string>
-  nodeOptions?: string[]
-}
+/** Milliseconds that a worker has to end by itself. */
+const PATIENCE = 5_000
 
-export function startWorker(file: string, { environment = {}, nodeOptions = [] }: WorkerNeeds = {}): Worker {
+/** BENCH_PROFILE names a folder for the CPU profiles of all workers. */
+const profiling = () => (process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : [])
+
+export function startWorker(file: string, environment: Record<string, string> = {}): Worker {
   const child = fork(fileURLToPath(file), {
-    execArgv: ['--import', import.meta.resolve('tsx'), '--expose-gc', ...nodeOptions],
+    execArgv: ['--import', import.meta.resolve('tsx'), '--expose-gc', ...profiling()],
     env: { ...process.env, ...environment },
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -53,7 +54,7 @@ export function startWorker(file: string, { environment = {}, nodeOptions = [] }
     else asker?.reject(new Error(error))
   })
   const ended = new Promise<void>((resolve) =>
-    child.once('close', (code, signal) => {
+    child.once('exit', (code, signal) => {
       process.off('exit', sweep)
       for (const { reject } of waiting.values()) reject(new Error(`${fileURLToPath(file)} ended with ${code ?? signal} before it answered`))
       waiting.clear()
@@ -71,14 +72,18 @@ export function startWorker(file: string, { environment = {}, nodeOptions = [] }
         })
       }),
     async close() {
-      child.kill('SIGKILL')
+      if (child.connected) child.disconnect()
+      const late = setTimeout(sweep, PATIENCE)
       await ended
+      clearTimeout(late)
     },
   }
 }
 
 /** In the worker: what it can be asked. */
 export function serve(handlers: Record<string, (given: never) => unknown>): void {
+  // Whoever started it is gone, or has heard enough.
+  process.once('disconnect', () => process.exit())
   process.on('message', ({ id, what, given }: Asked) => {
     const answer = async () => {
       const handler = handlers[what]
