@@ -57,6 +57,8 @@ export function failpoint(point: Failpoint): void {
 function reach(point: Failpoint) {
   const due = armaments.filter((one) => one.point === point && --one.nth === 0)
   for (const { act, ms } of due) {
+    // The operator of such a process sees why it stands still or is gone.
+    process.stderr.write(`failpoint ${point}: ${act} ${ms}\n`)
     if (act === 'throw') throw new FailpointError(`broken at ${point}`)
     if (act === 'stall') stall(ms)
     else if (ms > 0) setTimeout(kill, ms)

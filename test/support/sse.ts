@@ -42,7 +42,7 @@ async function readAll(response: Response, lines: SseLine[]): Promise<'ended' | 
   }
 }
 
-function lineOf(block: string): SseLine {
+export function lineOf(block: string): SseLine {
   const fields = Object.fromEntries(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]))
   return { id: fields.id ?? '', event: fields.event ?? 'message', data: JSON.parse(fields.data ?? 'null') as Record<string, unknown> }
 }

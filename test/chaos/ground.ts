@@ -1,0 +1,122 @@
+/** Where a world stands: a folder or a database of its own, on a server that may be ours to break, on a disk that may be small. */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { appendFile, mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import postgres from 'postgres'
+import { type Stored, readStored } from './stored.ts'
+
+const run = promisify(execFile)
+const script = fileURLToPath(new URL('../support/postgres-with-vector', import.meta.url))
+
+export type StoreKind = 'pglite' | 'postgres'
+
+export interface Server {
+  url: string
+  /** Ends it as a power cut would, and starts it again. */
+  restart(): Promise<void>
+  /** Starts it if it has ended. */
+  revive(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A PostgreSQL of our own with its data in this folder; throws where none is installed. */
+export async function startServer(folder: string, options = ''): Promise<Server> {
+  let port = ''
+  const start = async () => {
+    const { stdout } = await run('bash', [script, folder, ...(port ? [port] : [])], { env: { ...process.env, OPTIONS: options } })
+    const url = stdout.trim().split('\n').at(-1) as string
+    port = new URL(url).port
+    return url
+  }
+  await mkdir(folder, { recursive: true, mode: 0o755 })
+  const url = await start()
+  return {
+    url,
+    async restart() {
+      const [pid] = (await readFile(join(folder, 'data/postmaster.pid'), 'utf8')).split('\n')
+      process.kill(Number(pid), 'SIGQUIT') // what pg_ctl calls an immediate stop
+      while (isThere(Number(pid))) await new Promise((resolve) => setTimeout(resolve, 10))
+      await start()
+    },
+    async revive() {
+      await start()
+    },
+    stop: async () => void (await run('bash', [script, 'stop', folder])),
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false // it has ended, which is the answer
+  }
+}
+
+/** A disk in memory of so many megabytes, for a test that fills it. */
+export interface Disk {
+  folder: string
+  fill(): Promise<void>
+  clear(): Promise<void>
+  unmount(): Promise<void>
+}
+
+/** Throws where this machine does not let us mount. */
+export async function mountDisk(folder: string, megabytes: number): Promise<Disk> {
+  await mkdir(folder, { recursive: true })
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=755`, 'tmpfs', folder])
+  const ballast = join(folder, 'ballast')
+  return {
+    folder,
+    async fill() {
+      for (let bytes = 1_048_576; bytes >= 4_096; ) {
+        const { bavail, bsize } = await statfs(folder)
+        if (bavail * bsize === 0) return
+        await appendFile(ballast, Buffer.alloc(Math.min(bytes, bavail * bsize))).catch(() => {
+          bytes /= 4 // somebody else took what was left
+        })
+      }
+    },
+    clear: () => rm(ballast, { force: true }),
+    unmount: async () => void (await run('umount', ['-l', folder])),
+  }
+}
+
+/** Where one world keeps what it has been told. */
+export interface Ground {
+  settings: Record<string, string>
+  read(): Promise<Stored>
+  remove(): Promise<void>
+}
+
+export async function embeddedGround(folder: string): Promise<Ground> {
+  const dataDir = join(folder, 'data')
+  return {
+    settings: { DATA_DIR: dataDir },
+    read: () => readStored({ dataDir }),
+    remove: () => rm(dataDir, { recursive: true, force: true }),
+  }
+}
+
+export async function serverGround(url: string): Promise<Ground> {
+  const name = `nexus_chaos_${randomBytes(6).toString('hex')}`
+  const ask = async (query: (sql: postgres.Sql) => Promise<unknown>) => {
+    const sql = postgres(url, { max: 1, onnotice() {} })
+    await query(sql).finally(() => sql.end())
+  }
+  await ask((sql) => sql`create database ${sql(name)}`)
+  const own = new URL(url)
+  own.pathname = name
+  return {
+    settings: { DATABASE_URL: own.href },
+    read: () => readStored({ url: own.href }),
+    remove: () => ask((sql) => sql`drop database ${sql(name)} with (force)`),
+  }
+}
+
+/** Leaves a note for whoever looks into a folder that was kept. */
+export const leaveNote = (folder: string, text: string) => writeFile(join(folder, 'README.txt'), text)

@@ -1,0 +1,215 @@
+/** Breaks the real process in every way that we know of, while people talk to it, and tells what was lost. See README.md, "Chaos". */
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { random } from '../support/random.ts'
+import { type Ground, type Server, type StoreKind, embeddedGround, leaveNote, serverGround, startServer } from './ground.ts'
+import { type Model, startModel, wiresWithKeys } from './model.ts'
+import { type Options, Unusable, readOptions } from './options.ts'
+import { type Program, compile } from './program.ts'
+import type { Scenario } from './scenarios.ts'
+import { type Row, machine, tableOf, totalsOf } from './table.ts'
+import { habits } from './talker.ts'
+import { type Tally, type Violation, judge } from './verdict.ts'
+import { PATIENCE, openWorld } from './world.ts'
+
+/** Faults in the life of one world: then everything comes to its end and the verdict is passed. */
+const SLICE = 30
+/** Milliseconds in which everything ends once nothing is broken any more. */
+const TAIL = 30_000
+
+interface Slice {
+  name: string
+  store: StoreKind
+  scenario: Scenario
+  faults: number
+  seed: number
+}
+
+interface Workshop {
+  folder: string
+  options: Options
+  program: Program
+  model: Model
+  server: Server | undefined
+}
+
+async function run(options: Options): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'nexus-chaos-'))
+  await chmod(folder, 0o755) // PostgreSQL does not run as root, and its own user must reach its data
+  const began = performance.now()
+  const closers: (() => Promise<unknown>)[] = []
+  let failed = false
+  try {
+    const server = options.stores.includes('postgres') ? await serverOf(options, folder, closers) : undefined
+    const program = await compile(join(folder, 'program'))
+    const model = await startModel(folder, options.seed)
+    closers.push(async () => model.close())
+    console.log(`chaos: seed ${options.seed}, ${options.lanes} worlds at once, ${options.clients} clients each; ${machine()}`)
+
+    const rows = new Map<string, Row>()
+    const slices = slicesOf(options)
+    await Promise.all(
+      Array.from({ length: options.lanes }, async () => {
+        for (let slice = slices.shift(); slice; slice = slices.shift()) {
+          const row = await runSlice(slice, { folder, options, program, model, server })
+          failed ||= row.violations.length > 0
+          add(rows, row)
+        }
+      }),
+    )
+    const all = [...rows.values()]
+    console.log(`\n${tableOf(all)}\n\n${totalsOf(all)}\n${machine()}; ${Math.round((performance.now() - began) / 1000)} s`)
+    console.log(
+      'Recovery: from the moment of a kill, or the end of a fault that lasts, to the next word at the client, conversation by conversation.',
+    )
+    if (options.json) await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: all }, null, 1)}\n`)
+  } finally {
+    for (const close of closers.reverse()) await close()
+    if (!failed) await rm(folder, { recursive: true, force: true })
+    else console.log(`\nThe data of what failed is kept in ${folder}`)
+  }
+  return failed ? 1 : 0
+}
+
+async function serverOf({ database }: Options, folder: string, closers: (() => Promise<unknown>)[]): Promise<Server | undefined> {
+  if (database) {
+    const ground = await serverGround(database).catch((error: Error) => {
+      throw new Unusable(`PostgreSQL at ${new URL(database).host} cannot be used: ${error.message || (error as { code?: string }).code}`)
+    })
+    await ground.remove()
+    return { url: database, restart: async () => {}, revive: async () => {}, stop: async () => {} }
+  }
+  const server = await startServer(join(folder, 'postgres')).catch((error: Error & { stderr?: string }) => {
+    throw new Unusable(
+      `There is no PostgreSQL: set TEST_DATABASE_URL or --database, install PostgreSQL 15 so that one can be started, or choose --store pglite.\n${error.stderr ?? error.message}`.trim(),
+    )
+  })
+  closers.push(() => server.stop())
+  return server
+}
+
+/** The kills are shared out among the scenarios that kill; of every other fault there are a twentieth as many. */
+function slicesOf({ kills, stores, scenarios, seed }: Options): Slice[] {
+  const chance = random(seed)
+  const killing = scenarios.filter((one) => one.kills).length
+  return stores.flatMap((store) =>
+    scenarios
+      .filter((one) => one.stores.includes(store))
+      .flatMap((scenario, place) => {
+        const extra = place < kills % Math.max(1, killing) ? 1 : 0
+        let left = scenario.kills ? Math.floor(kills / killing) + extra : Math.max(2, Math.round(kills / 20))
+        const slices: Slice[] = []
+        for (; left > 0; left -= SLICE)
+          slices.push({
+            name: `${store}${scenario.name}${slices.length}`,
+            store,
+            scenario,
+            faults: Math.min(left, SLICE),
+            seed: chance.below(2 ** 31),
+          })
+        return slices
+      }),
+  )
+}
+
+const nothing: Tally = { answered: 0, stopped: 0, failed: 0, replies: 0, retracted: 0, generations: 0 }
+
+async function runSlice(
+  { name, store, scenario, faults, seed }: Slice,
+  { folder, options, program, model, server }: Workshop,
+): Promise<Row> {
+  const row: Row = {
+    store,
+    scenario: scenario.name,
+    kills: scenario.kills,
+    faults: 0,
+    what: {},
+    violations: [],
+    recoveries: [],
+    tally: nothing,
+  }
+  const home = join(folder, name)
+  await mkdir(home)
+  const ground: Ground = server && store === 'postgres' ? await serverGround(server.url) : await embeddedGround(home)
+  const chance = random(seed)
+  model.behave({ world: name, ...scenario.manner })
+  const world = await openWorld({
+    name,
+    folder: home,
+    program,
+    model,
+    ground,
+    wire: chance.pick(wiresWithKeys),
+    seed,
+    clients: options.clients,
+    habits: { ...habits, ...scenario.habits },
+    settings: (life) => scenario.settings?.({ chance }, life) ?? {},
+  })
+  const blame = (promise: Violation['promise'], what: string) => void row.violations.push({ promise, conversation: '', what })
+  await world.busy()
+  for (let fault = 0; fault < faults; fault++) {
+    const strike = await scenario.strike(world)
+    if (!strike) continue
+    row.faults++
+    if (strike.what) row.what[strike.what] = (row.what[strike.what] ?? 0) + 1
+    if (!scenario.kills) world.strike(strike.at)
+    if (scenario.waits !== false) await world.busy()
+  }
+  for (const silent of await world.settle(TAIL)) blame('live', silent)
+  for (const surprise of world.surprises) blame('live', surprise)
+  row.recoveries = world.recoveries()
+  for (const ms of row.recoveries) if (ms > PATIENCE) blame('live', `words came again only after ${Math.round(ms)} ms`)
+  const { violations, tally } = judge({ talks: world.talks, stored: await ground.read(), generations: await model.generations(name) })
+  row.violations.push(...violations)
+  row.tally = tally
+  console.log(`${row.violations.length ? '✗' : '✓'} ${name}: ${row.faults} faults, ${tally.answered} answered, ${world.lives()} lives`)
+  if (row.violations.length === 0) {
+    await ground.remove()
+    await rm(home, { recursive: true, force: true })
+  } else await tell(row, world.talks, home, options.seed)
+  return row
+}
+
+/** What went wrong, with the whole story of the first conversation that it went wrong for. */
+async function tell(
+  { violations, scenario, store }: Row,
+  talks: Awaited<ReturnType<typeof openWorld>>['talks'],
+  home: string,
+  seed: number,
+) {
+  for (const { promise, conversation, what } of violations.slice(0, 20))
+    console.log(`  ${promise}: ${what}${conversation && ` (${conversation})`}`)
+  const first = violations.find(({ conversation }) => conversation)?.conversation
+  const talk = talks.find(({ conversation }) => conversation === first)
+  if (talk) {
+    console.log(`  the journal of ${talk.conversation}, ${talk.door}:`)
+    for (const entry of talk.entries.slice(-60)) console.log(`    ${JSON.stringify(entry).slice(0, 240)}`)
+  }
+  const again = `npm run chaos -- --store ${store} --scenario ${scenario} --seed ${seed}`
+  await leaveNote(
+    home,
+    `${violations.map((one) => JSON.stringify(one)).join('\n')}\n\nThe seed fixes the choices and not the timing: ${again}\n`,
+  )
+  console.log(`  the choices of this run again: ${again}`)
+}
+
+function add(rows: Map<string, Row>, row: Row) {
+  const key = `${row.store} ${row.scenario}`
+  const before = rows.get(key)
+  if (!before) return void rows.set(key, row)
+  before.faults += row.faults
+  before.violations.push(...row.violations)
+  before.recoveries.push(...row.recoveries)
+  for (const [what, times] of Object.entries(row.what)) before.what[what] = (before.what[what] ?? 0) + times
+  before.tally = Object.fromEntries(
+    Object.entries(before.tally).map(([name, value]) => [name, value + row.tally[name as keyof Tally]]),
+  ) as unknown as Tally
+}
+
+try {
+  process.exitCode = await run(readOptions(process.argv.slice(2), process.env))
+} catch (error) {
+  process.stderr.write(`${error instanceof Unusable ? error.message : (error as Error).stack}\n`)
+  process.exitCode = 1
+}

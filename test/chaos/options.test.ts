@@ -1,0 +1,34 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Unusable, readOptions } from './options.ts'
+
+const refused = (argv: string[], why: RegExp) =>
+  assert.throws(
+    () => readOptions(argv, {}),
+    (error: Error) => error instanceof Unusable && why.test(error.message),
+  )
+
+test('without arguments every scenario runs on both stores', () => {
+  const { stores, scenarios, kills } = readOptions([], {})
+  assert.equal(stores, ['pglite', 'postgres'])
+  assert.ok(scenarios.length >= 6 && kills > 0)
+})
+
+test('what makes no sense is refused with a sentence that names it', () => {
+  refused(['--kills', 'many'], /--kills must be a whole number from 1 to .*"many"/)
+  refused(['--kills', ''], /--kills/)
+  refused(['--kills', '0'], /--kills/)
+  refused(['--seed', '1.5'], /--seed/)
+  refused(['--store', 'mysql'], /pglite or postgres, not "mysql"/)
+  refused(['--scenario', 'kill,earthquake'], /--scenario must be one of kill, .*earthquake/)
+  refused(['--database', 'localhost'], /postgres:\/\//)
+  refused(['--murders', '3'], /--murders[\s\S]*scenarios:/)
+})
+
+test('a server is taken from the environment where none is named', () => {
+  const url = 'postgres://a@b/c'
+  assert.is(readOptions([], { TEST_DATABASE_URL: url }).database, url)
+  assert.is(readOptions([], { TEST_DATABASE_URL: '' }).database, undefined)
+})
+
+test.run()

@@ -1,0 +1,62 @@
+/** What the command line asks for; what makes no sense is refused with a sentence. */
+import { parseArgs } from 'node:util'
+import type { StoreKind } from './ground.ts'
+import { type Scenario, scenarios } from './scenarios.ts'
+
+export interface Options {
+  kills: number
+  stores: StoreKind[]
+  scenarios: readonly Scenario[]
+  seed: number
+  /** Worlds at once. */
+  lanes: number
+  /** Clients of one world. */
+  clients: number
+  json: string | undefined
+  /** A server that somebody else keeps; without it we start one of our own. */
+  database: string | undefined
+}
+
+export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--database URL] [--json FILE]
+
+scenarios:
+${scenarios.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}`
+
+/** Said to whoever asked for something that cannot be; no stack. */
+export class Unusable extends Error {}
+
+export function readOptions(argv: string[], environment: Record<string, string | undefined>): Options {
+  const text = { type: 'string' } as const
+  const names = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'json', 'database'] as const
+  let given: Partial<Record<(typeof names)[number], string>>
+  try {
+    given = parseArgs({ args: argv, options: Object.fromEntries(names.map((name) => [name, text])) }).values
+  } catch (error) {
+    throw new Unusable(`${(error as Error).message}\n\n${usage}`)
+  }
+  const whole = (name: (typeof names)[number], least: number, most: number, fallback: number): number => {
+    const value = given[name] === undefined ? fallback : Number(given[name] || Number.NaN)
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new Unusable(`--${name} must be a whole number from ${least} to ${most}, not "${given[name]}".`)
+    return value
+  }
+  const { store, scenario } = given
+  if (store !== undefined && store !== 'pglite' && store !== 'postgres')
+    throw new Unusable(`--store must be pglite or postgres, not "${store}".`)
+  const chosen = scenario === undefined ? scenarios : scenarios.filter(({ name }) => scenario.split(',').includes(name))
+  if (scenario?.split(',').some((name) => !scenarios.some((one) => one.name === name)))
+    throw new Unusable(`--scenario must be one of ${scenarios.map(({ name }) => name).join(', ')}, not "${scenario}".`)
+  const database = given.database ?? (environment.TEST_DATABASE_URL || undefined)
+  if (database !== undefined && !/^postgres(ql)?:\/\//.test(database))
+    throw new Unusable(`--database must begin with postgres://, not "${database}".`)
+  return {
+    kills: whole('kills', 1, 1_000_000, 40),
+    stores: store ? [store] : ['pglite', 'postgres'],
+    scenarios: chosen,
+    seed: whole('seed', 0, 2 ** 31, 1 + Math.floor(Math.random() * 1_000_000)),
+    lanes: whole('lanes', 1, 16, 2),
+    clients: whole('clients', 1, 200, 12),
+    json: given.json,
+    database,
+  }
+}

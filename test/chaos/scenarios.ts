@@ -1,0 +1,150 @@
+/** What is done to a world. One strike is one fault; what comes before and after is the same for all of them. */
+import { type Failpoint, failpoints } from '../../runtime/host/failpoint.ts'
+import type { Manner } from './double.ts'
+import type { StoreKind } from './ground.ts'
+import { now } from './journal.ts'
+import type { Habits } from './talker.ts'
+import type { World } from './world.ts'
+
+export interface Strike {
+  /** From here on words are waited for: the moment of a kill, or the end of a fault that lasts. */
+  at: number
+  /** What it was, where a scenario has several. */
+  what?: string
+}
+
+export interface Scenario {
+  name: string
+  about: string
+  /** Its faults are kills, which `--kills` counts. */
+  kills: boolean
+  stores: readonly StoreKind[]
+  habits?: Partial<Habits>
+  manner?: Omit<Manner, 'world'>
+  /** What the nth life is started with. */
+  settings?(world: Pick<World, 'chance'>, life: number): Record<string, string>
+  /** false: the next fault need not wait until everybody is talking again. */
+  waits?: false
+  /** Breaks the server or the disk itself, so it needs one that nobody else uses. */
+  breaks?: 'server' | 'disk'
+  /** Resolves when the fault has healed, or undefined when it did not come about. */
+  strike(world: World): Promise<Strike | undefined>
+}
+
+const both = ['pglite', 'postgres'] as const
+const moment = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+/** How often a point is passed in a second of life, about; the nth time is drawn from it. */
+const often: Record<Failpoint, number> = {
+  'event.accepted': 8,
+  'step.computed': 30,
+  'step.committed': 30,
+  'effect.started': 25,
+  'delta.spoken': 120,
+  'chunk.kept': 8,
+  'effect.ended': 25,
+  'end.committed': 20,
+  'timer.due': 6,
+  'start.adopting': 1,
+  'join.read': 10,
+}
+
+/** The point at which the nth life ends. */
+const pointOf = (life: number) => failpoints[life % failpoints.length] as Failpoint
+
+/** Long and short alike: between the two, evenly by order of magnitude. */
+type Chance = World['chance']
+const between = (chance: Chance, low: number, high: number) => Math.round(low * (high / low) ** chance.next())
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'kill',
+    about: 'kill -9 at a random moment in mid-stream',
+    kills: true,
+    stores: both,
+    async strike(world) {
+      await moment(world.chance.below(400))
+      return { at: await world.kill() }
+    },
+  },
+  {
+    name: 'point',
+    about: 'kill -9 at every named instant in turn',
+    kills: true,
+    stores: both,
+    waits: false,
+    // With a window for gathering, or timers would hardly ever come due.
+    settings: ({ chance }, life) => ({ GATHER_WINDOW_MS: '20', FAILPOINTS: `${pointOf(life)}:${1 + chance.below(often[pointOf(life)])}` }),
+    async strike(world) {
+      const death = await world.death(5_000)
+      return death ? { at: death.at, what: pointOf(death.life) } : { at: await world.kill(), what: 'not reached' }
+    },
+  },
+  {
+    name: 'resend',
+    about: 'kill -9 right after messages were sent, whose answers are lost',
+    kills: true,
+    stores: both,
+    habits: { losesAnswer: 0.3, twice: 0.4, burst: 0.4 },
+    async strike(world) {
+      const before = world.talks.length
+      const sent = () => world.talks.slice(-before).reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === 'sent').length, 0)
+      const now_ = sent()
+      for (let tries = 0; tries < 400 && sent() === now_; tries++) await moment(1)
+      await moment(world.chance.below(8))
+      return { at: await world.kill() }
+    },
+  },
+  {
+    name: 'stop',
+    about: 'kill -9 while people stop answers',
+    kills: true,
+    stores: both,
+    habits: { stops: 0.6 },
+    async strike(world) {
+      await moment(world.chance.below(400))
+      return { at: await world.kill() }
+    },
+  },
+  {
+    name: 'pause',
+    about: 'SIGSTOP, and SIGCONT after 50 ms to 3 s',
+    kills: false,
+    stores: both,
+    async strike(world) {
+      await moment(world.chance.below(200))
+      const pid = world.pid()
+      process.kill(pid, 'SIGSTOP')
+      await moment(between(world.chance, 50, 3_000))
+      process.kill(pid, 'SIGCONT')
+      return { at: now() }
+    },
+  },
+  {
+    name: 'stall',
+    about: 'the event loop stands still for 50 ms to 2 s at a named instant',
+    kills: false,
+    stores: both,
+    waits: false,
+    settings: ({ chance }) => ({ FAILPOINTS: stalls(chance) }),
+    async strike(world) {
+      const before = world.reached()
+      for (let waited = 0; waited < 10_000; waited += 20) {
+        await moment(20)
+        if (world.reached() > before) return { at: now() }
+      }
+      return undefined
+    },
+  },
+]
+
+/** Many stalls in one life, each after some passes more. */
+function stalls(chance: Chance): string {
+  const passes = new Map<Failpoint, number>()
+  return Array.from({ length: 100 }, () => {
+    const point = chance.pick(['delta.spoken', 'step.computed', 'step.committed', 'effect.ended'] as const)
+    const nth = (passes.get(point) ?? 0) + 1 + chance.below(often[point] * 4)
+    passes.set(point, nth)
+    return `${point}:${nth}=stall:${between(chance, 50, 2_000)}`
+  }).join(',')
+}

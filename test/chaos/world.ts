@@ -1,0 +1,186 @@
+/** One store, one server process that is started again after every end, and a crowd of clients that talk through all of it. */
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Wire } from '../support/provider.ts'
+import { random } from '../support/random.ts'
+import type { Disk, Ground, Server } from './ground.ts'
+import { createJournal, now } from './journal.ts'
+import type { Model } from './model.ts'
+import type { Life, Program } from './program.ts'
+import { type Habits, type Talker, socketTalker } from './talker.ts'
+import { sseTalker } from './talker.sse.ts'
+
+export interface WorldNeeds {
+  name: string
+  folder: string
+  program: Program
+  model: Model
+  ground: Ground
+  wire: Wire
+  seed: number
+  clients: number
+  habits: Habits
+  /** What the nth life is started with, beside the store and the model; nothing while everything comes to its end. */
+  settings(life: number): Record<string, string>
+  server?: Server | undefined
+  disk?: Disk | undefined
+}
+
+export interface World extends Pick<WorldNeeds, 'name' | 'server' | 'disk' | 'ground'> {
+  chance: ReturnType<typeof random>
+  pid(): number
+  /** The next end of a life that was not by `kill`; undefined when there is none within so many milliseconds. */
+  death(ms: number): Promise<{ at: number; life: number } | undefined>
+  /** How many failpoints have been reached in all lives. */
+  reached(): number
+  /** kill -9, and the next life begins. Resolves with the moment. */
+  kill(): Promise<number>
+  /** Resolves when a life is ready. */
+  ready(): Promise<void>
+  /** Waits until most clients have heard something in this life, so that the next fault finds them talking. */
+  busy(): Promise<void>
+  /** Marks a fault that is not the end of a life: whoever is listening has been struck then. */
+  strike(at: number): void
+  /** Lets everything come to its end and stops the server. Resolves with what never did. */
+  settle(ms: number): Promise<string[]>
+  talks: ReturnType<typeof createJournal>['talks']
+  recoveries(): number[]
+  /** Lives that ended otherwise than by our hand. */
+  surprises: string[]
+  lives(): number
+}
+
+/** Milliseconds between a fault and the next word, beyond which it counts as silence. */
+export const PATIENCE = 10_000
+
+export async function openWorld(needs: WorldNeeds): Promise<World> {
+  const { name, folder, program, model, ground, wire, seed, clients, habits } = needs
+  const chance = random(seed)
+  const journal = createJournal(join(folder, 'witness.ndjson'))
+  const port = await freePort(chance)
+  const url = `http://127.0.0.1:${port}`
+  const log = join(folder, 'server.log')
+  const surprises: string[] = []
+  let number = 0
+  let life: Life
+  let began = 0
+  let killedAt: number | undefined
+  /** Nothing is broken any more. */
+  let calm = false
+  let closing = false
+  /** Not yet asked about. */
+  const deaths: { at: number; life: number }[] = []
+
+  function begin(): Life {
+    number++
+    const own = calm ? {} : needs.settings(number)
+    return program.start({ ...ground.settings, ...model.settings(name, number, wire), ...own, PORT: String(port) }, log)
+  }
+
+  /** As whatever keeps a service running does. */
+  async function supervise() {
+    for (let pause = 50; !closing; ) {
+      life = begin()
+      void life.ready.then((is) => {
+        if (is) began = now()
+      })
+      const end = await life.ended
+      const at = killedAt ?? now()
+      if (killedAt === undefined) deaths.push({ at, life: number })
+      killedAt = undefined
+      for (const talker of crowd) talker.struck(at)
+      if (end !== 'SIGKILL' && !closing) surprises.push(`life ${number} ended with ${end}`)
+      // Killed: at once. Ended by itself: it may have a reason that lasts.
+      pause = end === 'SIGKILL' ? 0 : Math.min(1_000, Math.max(50, pause * 2))
+      if (pause) await new Promise((resolve) => setTimeout(resolve, pause))
+    }
+  }
+
+  const about = { url, habits, keep: journal.keep, begin: journal.begin }
+  const crowd: Talker[] = []
+  const supervised = supervise()
+  for (let at = 0; at < clients; at++) {
+    const needed = { ...about, chance: random(seed * 1_000 + at) }
+    crowd.push(at % 5 === 4 ? sseTalker(needed) : socketTalker(needed))
+  }
+
+  const until = async (look: () => boolean, ms: number) => {
+    for (const end = now() + ms; !look() && now() < end; ) await new Promise((resolve) => setTimeout(resolve, 5))
+    return look()
+  }
+
+  const world: World = {
+    name,
+    server: needs.server,
+    disk: needs.disk,
+    ground,
+    chance,
+    pid: () => life.pid,
+    async death(ms) {
+      await until(() => deaths.length > 0, ms)
+      return deaths.shift()
+    },
+    reached: () => [...readFileSync(log, 'utf8').matchAll(/^failpoint /gm)].length,
+    async kill() {
+      killedAt = now()
+      const { pid, ended } = life
+      process.kill(pid, 'SIGKILL')
+      const at = killedAt
+      await ended
+      return at
+    },
+    async ready() {
+      while (!(await life.ready)) await new Promise((resolve) => setTimeout(resolve, 20))
+    },
+    async busy() {
+      await world.ready()
+      const since = began
+      await until(() => crowd.filter((talker) => talker.heardSince(since)).length >= clients * 0.6, 5_000)
+    },
+    strike(at) {
+      for (const talker of crowd) talker.struck(at)
+    },
+    async settle(ms) {
+      calm = true
+      for (const talker of crowd) talker.rest()
+      await world.ready()
+      const waiting = () => crowd.flatMap((talker) => talker.waiting())
+      await until(() => waiting().length === 0, ms)
+      const silent = waiting().map(
+        ({ conversation, id, since }) => `${conversation}: message ${id} is silent for ${Math.round(now() - since)} ms`,
+      )
+      // What a step does after its watchers were told, such as letting go of a stream's pieces, takes a moment more.
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      for (const talker of crowd) talker.close()
+      closing = true
+      process.kill(life.pid, 'SIGTERM')
+      const late = setTimeout(() => process.kill(life.pid, 'SIGKILL'), 15_000)
+      const end = await life.ended
+      clearTimeout(late)
+      if (end !== 0) surprises.push(`the last life ended with ${end} after SIGTERM`)
+      await supervised
+      await journal.close()
+      return silent
+    },
+    talks: journal.talks,
+    recoveries: () => crowd.flatMap(({ recoveries }) => recoveries),
+    surprises,
+    lives: () => number,
+  }
+  return world
+}
+
+/** Below 32768: above it the kernel hands ports out to clients, perhaps while the server is between two lives. */
+async function freePort(chance: ReturnType<typeof random>): Promise<number> {
+  for (;;) {
+    const port = 15_000 + chance.below(17_000)
+    const server = createServer()
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    await new Promise((resolve) => server.close(resolve))
+    if (free) return port
+  }
+}
