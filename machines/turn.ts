@@ -99,6 +99,7 @@ export const turn = setup({
     canClimb: ({ context }) => context.tries < context.policy.attempts,
     hasDraft: ({ context }) => context.draft !== null,
     isRecalled: (_, { text, recalled }: Salvage) => recalled === true && text !== '',
+    isForgotten: (_, { text, recalled }: Salvage) => recalled === true && text === '',
     hasSpoken: (_, { text }: Salvage) => text !== '',
   },
   delays: {
@@ -335,6 +336,12 @@ export const turn = setup({
               assign(({ context }) => ({ attempt: context.attempt + 1 })),
               { type: 'deliverPart', params: ({ event }) => event.output },
             ],
+          },
+          {
+            // Nothing was kept, and some words may have been heard all the same.
+            guard: { type: 'isForgotten', params: ({ event }) => event.output },
+            target: 'stopped',
+            actions: { type: 'retract', params: { reason: 'node.lost' } },
           },
           {
             guard: { type: 'hasSpoken', params: ({ event }) => event.output },

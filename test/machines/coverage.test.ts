@@ -63,7 +63,7 @@ const outputs: Record<string, unknown[]> = {
   answer: [draft(), draft('', { calls: [call] }), draft('no', { reason: 'refusal' }), draft(''), { text: 42 }],
   consult: [[{ id: 'k1', name: 'search', text: 'found' }]],
   validate: [{ pass: true }, { pass: false, why: 'thin' }],
-  salvage: [{ text: '' }, { text: 'half' }, { text: 'half', recalled: true }, null],
+  salvage: [{ text: '' }, { text: 'half' }, { text: 'half', recalled: true }, { text: '', recalled: true }, null],
 }
 const errors = [
   { kind: 'overloaded', message: 'busy' },

@@ -369,6 +369,12 @@ test('words recalled from the log after a crash are withdrawn and said as an att
   assert.equal([finished(story)[0]?.attempt, finished(story)[0]?.message.text], [2, 'half'])
 })
 
+test('words that a crash took with it before any was kept are withdrawn', () => {
+  const story = play(turn, { answer: never, salvage: { text: '', recalled: true } })
+  story.hears(cut())
+  assert.equal(story.told.slice(-2), ['reply.retracted', 'turn.stopped'])
+})
+
 test('asking back never takes the number of an attempt that was withdrawn', () => {
   const story = play(turn, { classify: [sorted(), sorted('unclear')], answer: never })
   story.hears(widened('m2', 'help'))
