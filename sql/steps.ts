@@ -57,3 +57,6 @@ export const isConflict = (error: unknown) => (error as { code?: string })?.code
 
 /** The store answered, and cannot hold what the steps say (a NUL, a number too large, a key taken): nothing of the statement happened. */
 export const isUnstorable = (error: unknown) => /^(2[123]|54)/.test((error as { code?: string })?.code ?? '')
+
+/** Somebody else holds a row that one of the steps must write: nothing of the statement happened. */
+export const isHeld = (error: unknown) => (error as { code?: string })?.code === '55P03'

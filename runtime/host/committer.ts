@@ -1,9 +1,11 @@
 /**
  * Group commit: steps of different actors that are ready in the same moment travel to the store as one statement. Round trips
- * are the limit, not fsync; while one batch is on its way the next one gathers by itself.
+ * are the limit, not fsync; while one batch is on its way the next one gathers by itself. A step that the store refuses, or
+ * whose row somebody else holds, is sent again alone: it costs the others one more statement and nothing else.
  */
 import type { Database } from '../../sql/database.ts'
-import { type Outcome, type StepRow, commitSteps, isConflict, isUnstorable } from '../../sql/steps.ts'
+import { type Outcome, type StepRow, commitSteps, isConflict, isHeld, isUnstorable } from '../../sql/steps.ts'
+import { type Clock, systemClock } from './clock.ts'
 
 /** The store was asked and cannot hold this step, now or ever. Nothing of it happened. */
 export class Unstorable extends Error {
@@ -23,20 +25,30 @@ interface Job {
 
 interface Options {
   node: string
+  /** For the pauses of a step that is kept out. */
+  clock?: Clock
   /** Statements under way at the same time. */
   lanes?: number
   /** Steps in one statement. */
   most?: number
 }
 
-export function createCommitter(db: Database, { node, lanes = 2, most = 64 }: Options): Committer {
+/** Steps that share a statement before a second lane opens: for fewer, a statement of their own costs more than it saves. */
+const SHARE = 16
+/** Milliseconds between two tries of a step whose row somebody else holds, and for how long it is tried. */
+const PAUSE = 100
+const PATIENCE = 5_000
+
+export function createCommitter(db: Database, { node, clock = systemClock, lanes = 2, most = 64 }: Options): Committer {
   const waiting: Job[] = []
   let busy = 0
 
   function pump() {
     while (busy < lanes && waiting.length > 0) {
+      // Whoever takes all there is leaves the other lane idle until it is back.
+      const share = Math.max(SHARE, Math.ceil(waiting.length / (lanes - busy)))
       busy++
-      void send(waiting.splice(0, most)).finally(() => {
+      void send(waiting.splice(0, Math.min(most, share))).finally(() => {
         busy--
         pump()
       })
@@ -52,21 +64,25 @@ export function createCommitter(db: Database, { node, lanes = 2, most = 64 }: Op
       )
       for (const [at, job] of jobs.entries()) job.resolve(outcomes[at] ?? 'fenced')
     } catch (error) {
-      if (!isConflict(error) && !isUnstorable(error)) for (const job of jobs) job.reject(error)
-      // One of them met a key or an actor that another node stored at this very moment, or cannot be stored at all.
-      else if (jobs.length > 1) await Promise.all(jobs.map((job) => send([job])))
-      else if (jobs[0] && isConflict(error)) await settleAlone(jobs[0])
-      else jobs[0]?.reject(unstorable(error))
+      if (!isConflict(error) && !isUnstorable(error) && !isHeld(error)) for (const job of jobs) job.reject(error)
+      // One of them cannot be stored, or meets what another session stored at this very moment or still holds. The others do
+      // not wait for it, and neither does the lane.
+      else for (const job of jobs) void settle(job)
     }
   }
 
-  /** By now the other node's row is visible, so that the statement can tell a duplicate from a fence. */
-  async function settleAlone(job: Job) {
-    try {
-      const [outcome] = await commitSteps(db, [job.row], node)
-      job.resolve(outcome ?? 'fenced')
-    } catch (error) {
-      job.reject(isUnstorable(error) ? unstorable(error) : error)
+  /** Sends one step by itself, and again while that can help. */
+  async function settle({ row, resolve, reject }: Job) {
+    const until = clock.now() + PATIENCE
+    for (let conflicts = 0; ; ) {
+      try {
+        const [outcome] = await commitSteps(db, [row], node)
+        return resolve(outcome ?? 'fenced')
+      } catch (error) {
+        if (isHeld(error) && clock.now() < until) await new Promise<void>((go) => clock.after(PAUSE, go))
+        // By the second time the other row is visible, so that the statement can tell a duplicate from a fence.
+        else if (!isConflict(error) || ++conflicts > 1) return reject(isUnstorable(error) ? unstorable(error) : error)
+      }
     }
   }
 

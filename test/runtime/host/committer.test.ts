@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { createCommitter, Unstorable } from '../../../runtime/host/committer.ts'
 import type { Database } from '../../../sql/database.ts'
 import type { StepRow } from '../../../sql/steps.ts'
-import { settled } from '../../support/clock.ts'
+import { handClock, settled } from '../../support/clock.ts'
 import { within } from '../../support/within.ts'
 
 const row = (actor: string) => ({ actor }) as StepRow
@@ -91,6 +91,53 @@ for (const code of ['22P05', '22003', '23505', '54000']) {
     assert.instance((bad as PromiseRejectedResult).reason, Unstorable)
   })
 }
+
+test('many steps are shared out among the lanes, so that none stands idle', async () => {
+  const { db, sent, release } = store(done, { slow: true })
+  const { commit } = createCommitter(db, { node: 'n1', lanes: 2 })
+  const all = Promise.all(Array.from({ length: 60 }, (_, n) => commit(row(`a${n}`))))
+  await settled()
+  assert.equal(
+    sent.map((rows) => rows.length),
+    [30, 30],
+  )
+  release()
+  await within(1_000, all)
+})
+
+test('a step whose row somebody else holds is tried again alone, and keeps nobody waiting', async () => {
+  let isHeld = true
+  const clock = handClock()
+  const { db, sent } = store((rows) =>
+    isHeld && rows.some(({ actor }) => actor === 'held') ? Promise.reject(Object.assign(new Error('no'), { code: '55P03' })) : done(rows),
+  )
+  const { commit } = createCommitter(db, { node: 'n1', clock, lanes: 1 })
+  let told: unknown
+  const held = commit(row('held')).then((outcome) => {
+    told = outcome
+  })
+  assert.equal(await within(1_000, Promise.all([commit(row('a')), commit(row('b'))])), ['done', 'done'])
+  assert.is(await within(1_000, commit(row('c'))), 'done')
+  assert.is(told, undefined)
+  const tries = sent.length
+  isHeld = false
+  await clock.pass(100)
+  await within(1_000, held)
+  assert.is(told, 'done')
+  assert.is(sent.length, tries + 1)
+})
+
+test('a step that is kept out for too long is given up', async () => {
+  const clock = handClock()
+  const { db } = store(refusing('55P03', 'held'))
+  const { commit } = createCommitter(db, { node: 'n1', clock })
+  const held = commit(row('held')).catch((error) => error)
+  await settled()
+  await clock.pass(6_000)
+  const error = await within(1_000, held)
+  assert.is(error.code, '55P03')
+  assert.not.instance(error, Unstorable)
+})
 
 test('a store that does not answer leaves the fate of all its steps unknown', async () => {
   const { db, sent } = store(() => Promise.reject(Object.assign(new Error('gone'), { code: 'CONNECTION_CLOSED' })))

@@ -3,7 +3,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Filling } from '../../../actors/work.ts'
 import type { AnswerAsk } from '../../../machines/slot.ts'
+import { createCommitter } from '../../../runtime/host/committer.ts'
 import { defaultLimits } from '../../../runtime/host/host.ts'
+import type { Database, Transaction } from '../../../sql/database.ts'
 import { keepEnvelope } from '../../../sql/inbox.ts'
 import { type StepRow, commitSteps } from '../../../sql/steps.ts'
 import { readAsTenant } from '../../../sql/tenant.ts'
@@ -125,6 +127,39 @@ for (const variant of stores()) {
     await commit(row(a, 0), row(b, 0, { dedup: 'k' }))
     assert.equal(await commit(row(a, 1), row(b, 1, { dedup: 'k' }), row(`${a}y`, 7), row(c, 0)), ['done', 'duplicate', 'fenced', 'done'])
   })
+
+  test('a step finds every row by its key, however many there are', async () => {
+    const c = chat()
+    await commit(row(c, 0, { dedup: 'k0' }))
+    const scans = (sql: Transaction) => sql<{ name: string; scans: number }[]>`
+      select relname as name, seq_scan as scans from pg_stat_xact_user_tables where schemaname = current_schema() order by relname
+    `
+    await db().sql.begin(async (sql) => {
+      const before = await scans(sql)
+      await commitSteps({ sql } as unknown as Database, [row(c, 1, { dedup: 'k1', emits: [{ seq: 1, name: 'x', payload: {} }] })], 'n1')
+      assert.equal([...(await scans(sql))], [...before])
+    })
+  })
+
+  if (variant.name === 'postgres') {
+    test('a row that another session holds keeps its own conversation waiting and none of the others', async () => {
+      const all = Array.from({ length: 32 }, chat)
+      const held = all[7] as string
+      await commit(...all.map((c) => row(c, 0)))
+      const { commit: send } = createCommitter(db(), { node: 'n1' })
+      const told = new Set<string>()
+      const steps: Promise<unknown>[] = []
+      await db().sql.begin(async (sql) => {
+        await sql`select from actors where id = ${held} for update`
+        for (const c of all) steps.push(send(row(c, 1)).then(() => told.add(c)))
+        await within(10_000, Promise.all(steps.filter((_, at) => at !== 7)))
+        assert.is(told.size, 31)
+        assert.is(told.has(held), false)
+      })
+      await within(10_000, Promise.all(steps))
+      assert.is((await rows('journal', held)).length, 2)
+    })
+  }
 
   // A turn ----------------------------------------------------------------------------------------------------------------
 
