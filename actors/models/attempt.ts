@@ -8,8 +8,8 @@ export interface Attempt {
   bill: Bill
   /** Resolves at the first token or at the end: true if there is something worth listening to. */
   begun: Promise<boolean>
-  /** Everything from the beginning. To be read once. */
-  events(): AsyncGenerator<ModelEvent>
+  /** One event after the other, from the beginning; undefined at the end. */
+  next(): Promise<ModelEvent | undefined>
   /** Nobody wants it any more. */
   drop(): void
 }
@@ -26,20 +26,17 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
   const unwanted = new AbortController()
   const stream = provider.stream(request, { signal: AbortSignal.any([signal, unwanted.signal]) })[Symbol.asyncIterator]()
   const early: ModelEvent[] = []
-  const next = async (): Promise<ModelEvent | undefined> => {
-    try {
-      const { done, value } = await stream.next()
-      if (!done) bill.note(value)
-      return done ? undefined : value
-    } catch (error) {
-      // No provider may throw; one that does must not take the conversation with it.
-      return { t: 'fail', kind: 'network', message: String(error), partial: false }
-    }
+  const noted = ({ done, value }: IteratorResult<ModelEvent>): ModelEvent | undefined => {
+    if (!done) bill.note(value)
+    return done ? undefined : value
   }
+  // No provider may throw; one that does must not take the conversation with it.
+  const thrown = (error: unknown): ModelEvent => ({ t: 'fail', kind: 'network', message: String(error), partial: false })
+  const pull = () => stream.next().then(noted, thrown)
 
   const listen = async (): Promise<boolean> => {
     for (;;) {
-      const event = await next()
+      const event = await pull()
       if (!event) return false
       early.push(event)
       if (event.t === 'fail') return false
@@ -52,21 +49,7 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
     candidate,
     bill,
     begun,
-    async *events() {
-      try {
-        await begun
-        yield* early
-        if (early.at(-1)?.t === 'fail' || early.at(-1)?.t === 'end') return
-        for (;;) {
-          const event = await next()
-          if (!event) return
-          yield event
-        }
-      } finally {
-        unwanted.abort()
-        void stream.return?.()
-      }
-    },
+    next: () => (early.length > 0 ? Promise.resolve(early.shift()) : pull()),
     drop: () => {
       unwanted.abort()
       void stream.return?.()

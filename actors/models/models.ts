@@ -5,6 +5,7 @@ import { count } from './count.ts'
 import { createDecide, type Decide } from './decisions.ts'
 import { createHedge } from './hedge.ts'
 import type { Provider } from './model.ts'
+import { pipe } from './pipe.ts'
 import { providersOf } from './providers.ts'
 import { type Ask, route, type RoutedEvent, type Routing } from './route.ts'
 import { candidatesOf, type Desk, desks, type ModelSettings } from './tiers.ts'
@@ -39,7 +40,21 @@ export function createModels({ settings, providers, clock = systemClock, random 
   const hedge = settings.hedge ? createHedge() : undefined
   return {
     stream: (ask, { signal }) =>
-      route({ ask, signal, candidates: candidates[ask.tier], providers: all, breaker, hedge, clock, random, log, settings }),
+      pipe(({ tell, signal: unread }) =>
+        route({
+          ask,
+          signal: AbortSignal.any([signal, unread]),
+          candidates: candidates[ask.tier],
+          providers: all,
+          breaker,
+          hedge,
+          clock,
+          random,
+          log,
+          settings,
+          tell,
+        }),
+      ),
     describe: () => desks.flatMap((tier) => candidates[tier].map((candidate) => ({ tier, ...candidate }))),
     has: (tier) => candidates[tier].length > 0,
     count,

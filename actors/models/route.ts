@@ -39,6 +39,7 @@ export interface Route {
   random: () => number
   log: (line: Routing) => void
   settings: ModelSettings
+  tell(event: RoutedEvent): void
 }
 
 type Fail = Extract<ModelEvent, { t: 'fail' }>
@@ -51,7 +52,12 @@ const LONGEST_WAIT_WITH_OTHERS = 3_000 // somebody else could have answered by t
 const againSoon: FaultKind[] = ['overload', 'network', 'truncated']
 const passing: FaultKind[] = [...againSoon, 'rate', 'stall']
 
-export async function* route(r: Route): AsyncGenerator<RoutedEvent> {
+/** Resolves when the last event was told. */
+export async function route(r: Route): Promise<void> {
+  const over = (spent: typeof nothing, last: End | Fail) => {
+    r.tell({ t: 'usage', ...spent })
+    r.tell(last)
+  }
   let spent = nothing
   const failures: { candidate: Candidate; fail: Fail }[] = []
   let declined: { held: ModelEvent[]; end: End } | undefined
@@ -68,17 +74,17 @@ export async function* route(r: Route): AsyncGenerator<RoutedEvent> {
       if (smallest && !(windowOf(candidate, r) > smallest)) continue
 
       for (let tries = 1; ; tries++) {
-        if (r.signal.aborted) return yield* over(spent, abortedFail)
+        if (r.signal.aborted) return over(spent, abortedFail)
         const next = queue.slice(i + 1).find((other) => !barred.has(other.provider))
         const run = await begin(r, candidate, tries === 1 ? next : undefined)
         if (run.lost) spent = together(spent, run.lost.bill.settle())
         const answered = run.winner.candidate
-        const outcome = yield* passOn(run.winner)
+        const outcome = await passOn(run.winner, r.tell)
         spent = together(spent, run.winner.bill.settle())
 
         if (outcome.t === 'done') {
           r.breaker.succeeded(keyOf(answered))
-          return yield* over(spent, outcome.end)
+          return over(spent, outcome.end)
         }
         if (outcome.t === 'declined') {
           r.breaker.succeeded(keyOf(answered))
@@ -87,61 +93,66 @@ export async function* route(r: Route): AsyncGenerator<RoutedEvent> {
           break
         }
         const { fail } = outcome
-        if (fail.kind === 'abort' || r.signal.aborted) return yield* over(spent, { ...fail, kind: 'abort' })
+        if (fail.kind === 'abort' || r.signal.aborted) return over(spent, { ...fail, kind: 'abort' })
         r.log({ event: 'model.failed', ...answered, kind: fail.kind, message: fail.message })
         failures.push({ candidate: answered, fail })
         if (fail.kind !== 'context' && fail.kind !== 'badreq' && fail.kind !== 'policy')
           r.breaker.failed(keyOf(answered), fail.retryAfterMs)
-        if (fail.partial) return yield* over(spent, fail)
+        if (fail.partial) return over(spent, fail)
         if (fail.kind === 'context') smallest = Math.max(smallest, windowOf(answered, r) || Number.POSITIVE_INFINITY)
         if (fail.kind === 'auth' || fail.kind === 'badreq' || fail.kind === 'policy') barred.add(answered.provider)
         if (fail.kind !== 'rate' || tries === TRIES) break
         const wait = fail.retryAfterMs ?? jitter(tries - 1, r.random)
         if (wait > (i + 1 < queue.length ? LONGEST_WAIT_WITH_OTHERS : LONGEST_WAIT)) break
-        if (!(await pause(r.clock, wait, r.signal))) return yield* over(spent, abortedFail)
+        if (!(await pause(r.clock, wait, r.signal))) return over(spent, abortedFail)
       }
     }
   }
-  if (r.signal.aborted) return yield* over(spent, abortedFail)
+  if (r.signal.aborted) return over(spent, abortedFail)
   if (declined) {
-    for (const event of declined.held) yield event as RoutedEvent
-    return yield* over(spent, declined.end)
+    for (const event of declined.held) r.tell(event as RoutedEvent)
+    return over(spent, declined.end)
   }
-  yield* over(spent, summary(failures, r.ask.tier))
+  over(spent, summary(failures, r.ask.tier))
 }
 
 const abortedFail: Fail = { t: 'fail', kind: 'abort', message: 'the call was aborted', partial: false }
 
-function* over(spent: typeof nothing, last: End | Fail): Generator<RoutedEvent> {
-  yield { t: 'usage', ...spent }
-  yield last
-}
-
 type Outcome = { t: 'done'; end: End | Fail } | { t: 'declined'; held: ModelEvent[]; end: End } | { t: 'failed'; fail: Fail }
 
 /** Thoughts pass at once. Calls and citations wait for a word or the end: those of a candidate that dies must never be acted on. */
-async function* passOn(run: Attempt): AsyncGenerator<RoutedEvent, Outcome> {
+async function passOn(run: Attempt, tell: Route['tell']): Promise<Outcome> {
   let held: ModelEvent[] = []
   let visible = false
-  for await (const event of run.events()) {
-    // Whether it is partial is for us to know: a provider that threw cannot tell.
-    if (event.t === 'fail') return { t: 'failed', fail: { ...event, partial: visible } }
-    if (event.t === 'usage') continue
-    if (event.t === 'end') {
-      const refused = event.reason === 'refusal' || event.reason === 'filter'
-      if (refused && !visible) return { t: 'declined', held, end: event }
-      yield* held as RoutedEvent[]
-      return { t: 'done', end: event }
-    }
-    if (event.t === 'text' && event.d !== '' && !visible) {
-      visible = true
-      yield* held as RoutedEvent[]
-      held = []
-    }
-    if (visible || event.t === 'start' || event.t === 'think') yield event
-    else held.push(event)
+  const tellHeld = () => {
+    for (const event of held) tell(event as RoutedEvent)
+    held = []
   }
-  return { t: 'failed', fail: { t: 'fail', kind: 'truncated', message: 'the provider ended without a word', partial: visible } }
+  try {
+    await run.begun
+    for (;;) {
+      const event = await run.next()
+      if (!event)
+        return { t: 'failed', fail: { t: 'fail', kind: 'truncated', message: 'the provider ended without a word', partial: visible } }
+      // Whether it is partial is for us to know: a provider that threw cannot tell.
+      if (event.t === 'fail') return { t: 'failed', fail: { ...event, partial: visible } }
+      if (event.t === 'usage') continue
+      if (event.t === 'end') {
+        const refused = event.reason === 'refusal' || event.reason === 'filter'
+        if (refused && !visible) return { t: 'declined', held, end: event }
+        tellHeld()
+        return { t: 'done', end: event }
+      }
+      if (event.t === 'text' && event.d !== '' && !visible) {
+        visible = true
+        tellHeld()
+      }
+      if (visible || event.t === 'start' || event.t === 'think') tell(event)
+      else held.push(event)
+    }
+  } finally {
+    run.drop()
+  }
 }
 
 async function begin(r: Route, candidate: Candidate, next: Candidate | undefined): Promise<{ winner: Attempt; lost?: Attempt }> {

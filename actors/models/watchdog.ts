@@ -1,6 +1,6 @@
 /** Ends a stream that has fallen silent, on time, whatever the SDK underneath is waiting for. Four of five hang for minutes. */
 import { type Clock, systemClock } from './clock.ts'
-import { interruptible } from './interruptible.ts'
+import { guarded } from './guarded.ts'
 import type { ModelEvent, ModelRequest, Provider } from './model.ts'
 
 export interface Deadlines {
@@ -24,22 +24,21 @@ export const watched = (provider: Provider, deadlines: Deadlines = patience, clo
   stream: (request, { signal }) => watch(provider, request, signal, deadlines, clock),
 })
 
-async function* watch(
+function watch(
   provider: Provider,
   request: ModelRequest,
   signal: AbortSignal,
   deadlines: Deadlines,
   clock: Clock,
-): AsyncGenerator<ModelEvent> {
+): AsyncIterable<ModelEvent> {
   const thinks = request.effort !== undefined && request.effort !== 'none'
   const inner = new AbortController()
-  const events = interruptible(provider.stream(request, { signal: AbortSignal.any([signal, inner.signal]) }))
-  const end = clock.now() + deadlines.total
   let limit = thinks ? Math.max(deadlines.first, deadlines.thinking) : deadlines.first
+  let end = 0
   let due = Number.POSITIVE_INFINITY // nobody is waiting yet
   let partial = false
   let stalled = false
-  let takeBack = () => {}
+  let takeBack: (() => void) | undefined
 
   /** One timer for the whole stream, set again only when it fires early: no timer per token. */
   const check = () => {
@@ -51,39 +50,39 @@ async function* watch(
     stalled = true
     events.interrupt()
   }
+
+  const events = guarded(provider.stream(request, { signal: AbortSignal.any([signal, inner.signal]) }), {
+    waits() {
+      const now = clock.now()
+      end ||= now + deadlines.total
+      due = Math.min(now + limit, end)
+      if (!takeBack) check()
+    },
+    passes(event) {
+      due = Number.POSITIVE_INFINITY
+      if (event.t === 'text' && event.d !== '') partial = true
+      if (event.t === 'start') return event
+      const shorter = event.t === 'think' ? deadlines.thinking : deadlines.idle
+      if (shorter < limit) {
+        takeBack?.()
+        takeBack = clock.after(shorter, check)
+      }
+      limit = shorter
+      return event
+    },
+    ended: () => undefined,
+    threw: (error) => ({ t: 'fail', kind: 'network', message: String(error), partial }),
+    interrupted: () =>
+      stalled
+        ? { t: 'fail', kind: 'stall', message: `${provider.name} stayed silent too long`, partial }
+        : { t: 'fail', kind: 'abort', message: 'the call was aborted', partial },
+    over() {
+      takeBack?.()
+      signal.removeEventListener('abort', events.interrupt)
+      inner.abort()
+    },
+  })
   signal.addEventListener('abort', events.interrupt, { once: true })
   if (signal.aborted) events.interrupt()
-  try {
-    due = Math.min(clock.now() + limit, end)
-    check()
-    for (;;) {
-      const next = await events.next()
-      due = Number.POSITIVE_INFINITY
-      if (!next) break
-      if (next.done) return
-      const event = next.value
-      if (event.t === 'text' && event.d !== '') partial = true
-      if (event.t !== 'start') {
-        const shorter = event.t === 'think' ? deadlines.thinking : deadlines.idle
-        if (shorter < limit) {
-          takeBack()
-          limit = shorter
-          takeBack = clock.after(limit, check)
-        }
-        limit = shorter
-      }
-      yield event
-      if (event.t === 'end' || event.t === 'fail') return
-      due = Math.min(clock.now() + limit, end)
-    }
-    if (stalled) inner.abort()
-    yield stalled
-      ? { t: 'fail', kind: 'stall', message: `${provider.name} stayed silent too long`, partial }
-      : { t: 'fail', kind: 'abort', message: 'the call was aborted', partial }
-  } finally {
-    takeBack()
-    signal.removeEventListener('abort', events.interrupt)
-    inner.abort()
-    events.leave()
-  }
+  return events
 }
