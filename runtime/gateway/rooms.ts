@@ -39,9 +39,10 @@ export function createRooms(io: ChatServer, bus: Bus): Rooms {
     const found = rooms.get(name)
     if (found) return found
     const sockets = new Set<ChatSocket>()
+    // Tokens leave on the node that holds the socket; a plain room emit would go through Redis even so.
+    const here = io.local.to(name)
     const hear = ({ name: event, payload }: Frame) => {
-      // Tokens leave on the node that holds the socket; a plain room emit would go through Redis even so.
-      io.local.to(name).emit(event as 'reply.delta', payload as never)
+      here.emit(event as 'reply.delta', payload as never)
       if (!(event in marks)) return
       for (const socket of sockets) {
         const reader = socket.data.readers.get(conversation)

@@ -5,7 +5,10 @@
 import type { Clock } from './clock.ts'
 import type { Wheel } from './wheel.ts'
 
-/** Milliseconds between frames; below 20 nothing is saved, and 30 is what the protocol promises at most. */
+/**
+ * Milliseconds that a delta waits for others; a notch of the wheel comes on top, and 30 is what the protocol promises at most. At
+ * sixty tokens a second that is two in every frame: counted from the last frame instead, it would often be one.
+ */
 const WINDOW = 25
 /** UTF-16 units and deltas in one frame. */
 const UNITS = 4096
@@ -44,6 +47,11 @@ export function createCoalescer({
     send(start, text)
   }
 
+  function ring() {
+    armed = false
+    flush()
+  }
+
   return {
     flush,
     add(delta) {
@@ -58,14 +66,11 @@ export function createCoalescer({
       // Half a pair with no other half cannot be kept; it is one unit long, as its replacement is.
       pieces.push(text.toWellFormed())
       units += text.length
-      const wait = last + WINDOW - clock.now()
-      if (wait <= 0 || units >= UNITS || pieces.length >= DELTAS) return flush()
+      if (units >= UNITS || pieces.length >= DELTAS) return flush()
       if (armed) return
+      if (clock.now() - last >= WINDOW) return flush()
       armed = true
-      wheel.at(wait, () => {
-        armed = false
-        flush()
-      })
+      wheel.at(WINDOW, ring)
     },
   }
 }

@@ -9,19 +9,27 @@ export interface Wheel {
 
 export function createWheel(clock: Clock, notch = 5): Wheel {
   let slots = new Map<number, (() => void)[]>()
-  let cancel: (() => void) | undefined
+  /** The slot for which the timer is set. */
+  let next = Number.POSITIVE_INFINITY
+  let cancel = () => {}
 
   function turn() {
-    cancel = undefined
+    next = Number.POSITIVE_INFINITY
     const now = clock.now()
-    const due = [...slots.entries()].filter(([slot]) => slot * notch <= now)
-    for (const [slot] of due) slots.delete(slot)
-    for (const [, rings] of due) for (const ring of rings) ring()
-    wind()
+    const due = [...slots.keys()].filter((slot) => slot * notch <= now).sort((a, b) => a - b)
+    for (const slot of due) {
+      const rings = slots.get(slot) ?? []
+      slots.delete(slot)
+      for (const ring of rings) ring()
+    }
+    if (slots.size > 0) wind(Math.min(...slots.keys()))
   }
 
-  function wind() {
-    if (!cancel && slots.size > 0) cancel = clock.after(notch, turn)
+  function wind(slot: number) {
+    if (slot >= next) return
+    cancel()
+    next = slot
+    cancel = clock.after(Math.max(1, slot * notch - clock.now()), turn)
   }
 
   return {
@@ -30,10 +38,10 @@ export function createWheel(clock: Clock, notch = 5): Wheel {
       const rings = slots.get(slot)
       if (rings) rings.push(ring)
       else slots.set(slot, [ring])
-      wind()
+      wind(slot)
     },
     stop() {
-      cancel?.()
+      cancel()
       slots = new Map()
     },
   }
