@@ -4,6 +4,7 @@ import { until } from '../support/until.ts'
 import { serve } from './worker.ts'
 
 let heard = 0
+let units = 0
 const sockets: Socket[] = []
 
 const connect = (url: string) =>
@@ -11,7 +12,10 @@ const connect = (url: string) =>
     const socket = io(url, { transports: ['websocket'], forceNew: true, multiplex: false, reconnection: false })
     socket.once('connect', () => resolve(socket))
     socket.once('connect_error', reject)
-    socket.on('reply.delta', () => void heard++)
+    socket.on('reply.delta', ({ text }: { text: string }) => {
+      heard++
+      units += text.length
+    })
   })
 
 serve({
@@ -27,6 +31,16 @@ serve({
     }
     return names
   },
+  /** Everybody asks something. */
+  ask: async (conversations: string[]) => {
+    await Promise.all(
+      sockets.map((socket, at) =>
+        socket.emitWithAck('message.send', { conversation: conversations[at], id: crypto.randomUUID(), text: 'Tell me everything.' }),
+      ),
+    )
+  },
+  /** UTF-16 units heard so far, by all. */
+  units: () => units,
   /** Resolves once so many frames were heard since the last time. */
   hear: async ({ frames }: { frames: number }) => {
     await until(() => heard >= frames, `${frames} frames, of which ${heard} came`, 30_000)

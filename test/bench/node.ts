@@ -19,6 +19,9 @@ import { freshStore } from '../support/store.ts'
 
 export const tenant = demo.id
 
+/** Milliseconds for one draft: a benchmark holds its streams longer than people would wait. */
+const PATIENCE = 600_000
+
 export interface BenchNode {
   url: string
   bus: Bus
@@ -42,7 +45,13 @@ export async function openNode({ provider }: { provider?: Provider } = {}): Prom
     slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
   })
   const authenticate = createAuthenticator({ db, environment: 'development', apiKey: undefined, jwtSecret: undefined })
-  const desk = createDesk({ db, engine, maxLength: 10_000, policy: {}, isDraining: () => false })
+  const desk = createDesk({
+    db,
+    engine,
+    maxLength: 10_000,
+    policy: { patience: { intern: PATIENCE, director: PATIENCE, ceo: PATIENCE } },
+    isDraining: () => false,
+  })
   const http = createServer()
   const sockets = openSockets({ http, db, bus, engine, desk, authenticate, log: silent, origins: [], frameLimit: 64_000 })
   await engine.start()
