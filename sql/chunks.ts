@@ -41,3 +41,9 @@ export async function spokenText(db: Database, tenant: string, actor: string, tu
 export async function forgetChunks(db: Database, tenant: string, actor: string, turn: string): Promise<void> {
   await readAsTenant(db, tenant, (sql) => sql`delete from chunks where actor = ${actor} and turn = ${turn}`)
 }
+
+/** Removes pieces whose turn is over and that nobody removed then, of all tenants; returns how many. */
+export async function sweepChunks({ sql }: Database, most = 10_000): Promise<number> {
+  const [row] = await sql<{ swept: number }[]>`select sweep_chunks(${most}) as swept`
+  return row?.swept ?? 0
+}

@@ -23,6 +23,8 @@ export interface Needs {
   grace?: number
   /** False: a connection of its own, for many clients in one process. */
   multiplex?: boolean
+  /** Instead of one that is opened here. */
+  socket?: Socket<ServerEvents, ClientEvents>
   now?: () => number
 }
 
@@ -63,7 +65,7 @@ export function connect(needs: Needs = {}): Client {
     multiplex,
     autoConnect: false,
   }
-  const socket: Socket<ServerEvents, ClientEvents> = needs.url === undefined ? io(options) : io(needs.url, options)
+  const socket: Socket<ServerEvents, ClientEvents> = needs.socket ?? (needs.url === undefined ? io(options) : io(needs.url, options))
 
   let transcript: Transcript | undefined
   let bot: string | undefined

@@ -80,10 +80,11 @@ export function createEngine({
     {
       clock,
       log,
-      committer: createCommitter(db, { node }),
+      committer: createCommitter(db, { node, clock }),
       load: (tenant, actor) => loadActor(db, tenant, actor),
       bury: setAside,
       committed,
+      retell,
       recovered,
     },
     limits,
@@ -98,13 +99,13 @@ export function createEngine({
     for (const { event, envelope } of step.drops) log.debug({ actor: place.actor, event: event?.type, envelope }, 'nobody took an event')
   }
 
+  async function retell(place: { tenant: string; actor: string }, published: number) {
+    for (const { seq, name, payload } of await readEventsAfter(db, place.tenant, place.actor, published))
+      publisher.tell(place, name, { conversation: place.actor, seq, ...payload }, true)
+  }
+
   /** A commit whose fate was unknown did happen after all, or did not: both look alike from here on. */
-  async function recovered({ tenant, actor }: { tenant: string; actor: string }, tree: Tree, published: number | undefined) {
-    if (published !== undefined && published < tree.seq) {
-      for (const { seq, name, payload } of await readEventsAfter(db, tenant, actor, published)) {
-        publisher.tell({ tenant, actor }, name, { conversation: actor, seq, ...payload }, true)
-      }
-    }
+  async function recovered({ tenant, actor }: { tenant: string; actor: string }, tree: Tree) {
     const wanted = callsIn(tree)
     for (const id of runner.running({ tenant, actor })) if (!wanted.has(id)) runner.cancel({ tenant, actor, id })
     for (const id of wanted) {

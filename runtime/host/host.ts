@@ -43,8 +43,10 @@ export interface Needs {
   bury(ask: Ask, error: Error): Promise<void>
   /** Hears of every committed step, in order for each actor: tells watchers, begins work, arms timers. */
   committed(place: { tenant: string; actor: string }, step: Step): void
-  /** The fate of a commit was unknown and the actor was read again: whatever it wants and nobody does begins now. */
-  recovered(place: { tenant: string; actor: string }, tree: Tree, published: number | undefined): Promise<void>
+  /** The fate of a commit was unknown and it did happen: its watchers hear of everything behind this event. */
+  retell(place: { tenant: string; actor: string }, published: number): Promise<void>
+  /** The same, for what it asked for: whatever the actor wants and nobody does begins now. */
+  recovered(place: { tenant: string; actor: string }, tree: Tree): Promise<void>
 }
 
 export interface Limits {
@@ -154,17 +156,17 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     }
     if (found) cells.delete(key)
     // Before the new one stands among them: a cell that is let go while it is asked for would leave its actor with two mailboxes.
-    else if (cells.size >= limits.residents) evict()
+    else evict(1)
     cells.set(key, cell) // the youngest stands last
     return cell
   }
 
-  /** Lets the oldest go that is at rest: everything it knew is in the store. */
-  function evict() {
+  /** Lets the oldest go that are at rest: everything they knew is in the store. */
+  function evict(room: number) {
     for (const [key, cell] of cells) {
+      if (cells.size + room <= limits.residents) return
       if (cell.busy || cell.jobs.length > 0 || cell.suspect) continue
       cells.delete(key)
-      return
     }
   }
 
@@ -191,6 +193,8 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     }
     cell.busy = false
     if (cell.suspect) heal(cell)
+    // A crowd that was busy all at once is let go once it rests.
+    evict(0)
   }
 
   /** Perhaps nobody ever writes again; what an unknown commit left undone begins all the same. */
@@ -316,12 +320,21 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       cell.unreadable = false
     }
     if (cell.suspect) {
-      if (cell.resident) await needs.recovered(cell, cell.resident.tree, cell.published ?? (cell.unborn ? 0 : undefined))
+      if (cell.resident) await recover(cell, cell.resident.tree)
       cell.suspect = false
     }
     cell.unborn = !cell.resident
     if (cell.resident) cell.published = cell.resident.tree.seq
     return cell.resident
+  }
+
+  async function recover(cell: Cell, tree: Tree): Promise<void> {
+    const published = cell.published ?? (cell.unborn ? 0 : undefined)
+    if (published !== undefined && published < tree.seq) await needs.retell(cell, published)
+    // Noted at once: when the store goes away again under the rest, nobody hears the same twice.
+    cell.published = tree.seq
+    cell.unborn = false
+    await needs.recovered(cell, tree)
   }
 
   return {

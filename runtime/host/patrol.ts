@@ -1,4 +1,5 @@
-/** Looks after what nobody else would: work of nodes that are gone, and events that were kept and not applied. */
+/** Looks after what nobody else would: work of nodes that are gone, events that were kept and not applied, pieces that nobody reads. */
+import { sweepChunks } from '../../sql/chunks.ts'
 import type { Database } from '../../sql/database.ts'
 import { adoptEffects, readEffect } from '../../sql/effects.ts'
 import { readEnvelope, waitingEnvelopes } from '../../sql/inbox.ts'
@@ -33,8 +34,9 @@ interface Needs {
   apply(place: { tenant: string; actor: string; dedup: string }, kept: Pick<Ask, 'envelope' | 'birth'>): Promise<void>
 }
 
-/** Milliseconds between rounds. */
+/** Milliseconds between rounds, and the rounds between two looks for pieces of replies that were left behind. */
 const PAUSE = 2_000
+const SWEEP = 30
 const PORTION = 500
 const ALL = 2_147_483_647
 
@@ -77,11 +79,13 @@ export function createPatrol({ db, node, clock, log, presence, take, apply }: Ne
     }
   }
 
+  let rounds = 0
   async function round() {
     try {
       if (presence && !(await presence.hold())) return presence.lost()
       if (presence) await inherit()
       await takeWaiting()
+      if (++rounds % SWEEP === 0) await sweepChunks(db)
     } catch (error) {
       log.warn({ err: error }, 'the patrol could not reach the store')
     }

@@ -6,7 +6,7 @@ import { keepArchive, readArchive } from '../../sql/wire.template.ts'
 import { pglite, type Opened, type Variant } from './postgres.ts'
 
 export async function freshStore(variant: Variant = pglite): Promise<Opened> {
-  const store = await variant.open({ archive: variant.name === 'pglite' ? await migrated() : undefined })
+  const store = await variant.open({ archive: variant.name === 'pglite' ? await migratedArchive() : undefined })
   await migrate(store.db)
   return store
 }
@@ -14,7 +14,7 @@ export async function freshStore(variant: Variant = pglite): Promise<Opened> {
 let archive: Promise<Uint8Array> | undefined
 
 /** An archive of the embedded database after all migrations, kept between runs and made anew when a migration changes. */
-const migrated = (): Promise<Uint8Array> =>
+export const migratedArchive = (): Promise<Uint8Array> =>
   (archive ??= (async () => {
     const files = await readMigrations()
     const what = createHash('sha256')
