@@ -27,7 +27,7 @@ export interface Manner {
   world: string
   /** How many calls of a hundred go wrong. */
   spoiled?: number
-  /** Answers of several hundred kilobytes. */
+  /** Answers of about a megabyte. */
   long?: boolean
 }
 
@@ -55,7 +55,8 @@ const manners = new Map<string, Manner>()
 const files = new Map<string, number>()
 let generations = 0
 
-const filler = () => Array.from({ length: 1_000 }, () => chance.below(1_000_000).toString(36)).join(' ')
+/** Sixty kilobytes: only what overflows the kernel's buffers ever waits in the server's. */
+const filler = () => Array.from({ length: 9_000 }, () => chance.below(1_000_000)).join(' ')
 
 /** Words that carry their generation and their place; here and there what is hard to cut: pairs of surrogates, marks, line ends. */
 function piecesOf(number: number, long: boolean): string[] {

@@ -66,7 +66,7 @@ export interface Disk {
 }
 
 /** Throws where this machine does not let us mount. */
-export async function mountDisk(folder: string, megabytes: number): Promise<Disk> {
+async function mountDisk(folder: string, megabytes: number): Promise<Disk> {
   await mkdir(folder, { recursive: true })
   await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=755`, 'tmpfs', folder])
   const ballast = join(folder, 'ballast')
@@ -91,9 +91,50 @@ export interface Ground {
   settings: Record<string, string>
   read(): Promise<Stored>
   remove(): Promise<void>
+  /** Ours to break. */
+  server?: Server
+  disk?: Disk
 }
 
-export async function embeddedGround(folder: string): Promise<Ground> {
+/** Why a fault cannot be made to happen here. */
+export class Impossible extends Error {}
+
+interface Plot {
+  /** The server for everybody; undefined for the embedded store. */
+  url: string | undefined
+  /** What is going to be broken, and so must be nobody else's. */
+  breaks: 'server' | 'disk' | undefined
+}
+
+/** Lays the ground for a world, or throws `Impossible`. */
+export async function layGround(folder: string, { url, breaks }: Plot): Promise<Ground> {
+  if (!breaks) return url ? serverGround(url) : embeddedGround(folder)
+  const disk = breaks === 'disk' ? await mountDisk(join(folder, 'disk'), 256).catch(refuse('no small disk can be mounted here')) : undefined
+  const home = disk?.folder ?? folder
+  const small = '-c min_wal_size=32MB -c max_wal_size=64MB'
+  const server = url
+    ? await startServer(join(home, 'server'), disk ? small : '').catch(async (error) => {
+        await disk?.unmount()
+        return refuse('no server of our own can be started')(error)
+      })
+    : undefined
+  const ground = await (server ? serverGround(server.url) : embeddedGround(home))
+  return {
+    ...ground,
+    ...(server && { server }),
+    ...(disk && { disk }),
+    async remove() {
+      await server?.stop()
+      await disk?.unmount()
+    },
+  }
+}
+
+const refuse = (what: string) => (error: Error & { stderr?: string }) => {
+  throw new Impossible(`${what}: ${(error.stderr || error.message).trim().split('\n').at(-1)}`)
+}
+
+async function embeddedGround(folder: string): Promise<Ground> {
   const dataDir = join(folder, 'data')
   return {
     settings: { DATA_DIR: dataDir },

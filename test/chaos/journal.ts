@@ -28,6 +28,8 @@ export type Entry = { at: number } & (
   | { t: 'heard'; frame: Frame }
   /** A server-sent event and its cursor. */
   | { t: 'line'; message: string; id: string; data: Record<string, unknown> }
+  /** Reads nothing for so many milliseconds. */
+  | { t: 'stalled'; ms: number }
   | { t: 'lost'; why: string }
 )
 

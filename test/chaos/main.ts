@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { random } from '../support/random.ts'
-import { type Ground, type Server, type StoreKind, embeddedGround, leaveNote, serverGround, startServer } from './ground.ts'
+import { type Ground, Impossible, type StoreKind, layGround, leaveNote, serverGround, startServer } from './ground.ts'
 import { type Model, startModel, wiresWithKeys } from './model.ts'
 import { type Options, Unusable, readOptions } from './options.ts'
 import { type Program, compile } from './program.ts'
@@ -31,7 +31,8 @@ interface Workshop {
   options: Options
   program: Program
   model: Model
-  server: Server | undefined
+  /** A server for everybody; undefined when only the embedded store is looked at. */
+  url: string | undefined
 }
 
 async function run(options: Options): Promise<number> {
@@ -41,7 +42,7 @@ async function run(options: Options): Promise<number> {
   const closers: (() => Promise<unknown>)[] = []
   let failed = false
   try {
-    const server = options.stores.includes('postgres') ? await serverOf(options, folder, closers) : undefined
+    const url = options.stores.includes('postgres') ? await serverOf(options, folder, closers) : undefined
     const program = await compile(join(folder, 'program'))
     const model = await startModel(folder, options.seed)
     closers.push(async () => model.close())
@@ -52,7 +53,7 @@ async function run(options: Options): Promise<number> {
     await Promise.all(
       Array.from({ length: options.lanes }, async () => {
         for (let slice = slices.shift(); slice; slice = slices.shift()) {
-          const row = await runSlice(slice, { folder, options, program, model, server })
+          const row = await runSlice(slice, { folder, options, program, model, url })
           failed ||= row.violations.length > 0
           add(rows, row)
         }
@@ -72,13 +73,13 @@ async function run(options: Options): Promise<number> {
   return failed ? 1 : 0
 }
 
-async function serverOf({ database }: Options, folder: string, closers: (() => Promise<unknown>)[]): Promise<Server | undefined> {
+async function serverOf({ database }: Options, folder: string, closers: (() => Promise<unknown>)[]): Promise<string> {
   if (database) {
     const ground = await serverGround(database).catch((error: Error) => {
       throw new Unusable(`PostgreSQL at ${new URL(database).host} cannot be used: ${error.message || (error as { code?: string }).code}`)
     })
     await ground.remove()
-    return { url: database, restart: async () => {}, revive: async () => {}, stop: async () => {} }
+    return database
   }
   const server = await startServer(join(folder, 'postgres')).catch((error: Error & { stderr?: string }) => {
     throw new Unusable(
@@ -86,7 +87,7 @@ async function serverOf({ database }: Options, folder: string, closers: (() => P
     )
   })
   closers.push(() => server.stop())
-  return server
+  return server.url
 }
 
 /** The kills are shared out among the scenarios that kill; of every other fault there are a twentieth as many. */
@@ -115,10 +116,8 @@ function slicesOf({ kills, stores, scenarios, seed }: Options): Slice[] {
 
 const nothing: Tally = { answered: 0, stopped: 0, failed: 0, replies: 0, retracted: 0, generations: 0 }
 
-async function runSlice(
-  { name, store, scenario, faults, seed }: Slice,
-  { folder, options, program, model, server }: Workshop,
-): Promise<Row> {
+async function runSlice(slice: Slice, { folder, options, program, model, url }: Workshop): Promise<Row> {
+  const { name, store, scenario, faults, seed } = slice
   const row: Row = {
     store,
     scenario: scenario.name,
@@ -131,7 +130,14 @@ async function runSlice(
   }
   const home = join(folder, name)
   await mkdir(home)
-  const ground: Ground = server && store === 'postgres' ? await serverGround(server.url) : await embeddedGround(home)
+  let ground: Ground
+  try {
+    ground = await layGround(home, { url: store === 'postgres' ? url : undefined, breaks: scenario.breaks })
+  } catch (error) {
+    if (!(error instanceof Impossible)) throw error
+    console.log(`– ${name}: skipped, ${error.message}`)
+    return { ...row, skipped: error.message }
+  }
   const chance = random(seed)
   model.behave({ world: name, ...scenario.manner })
   const world = await openWorld({
@@ -142,7 +148,7 @@ async function runSlice(
     ground,
     wire: chance.pick(wiresWithKeys),
     seed,
-    clients: options.clients,
+    clients: scenario.clients ?? options.clients,
     habits: { ...habits, ...scenario.habits },
     settings: (life) => scenario.settings?.({ chance }, life) ?? {},
   })
@@ -153,11 +159,12 @@ async function runSlice(
     if (!strike) continue
     row.faults++
     if (strike.what) row.what[strike.what] = (row.what[strike.what] ?? 0) + 1
-    if (!scenario.kills) world.strike(strike.at)
+    if (!scenario.kills && strike.at !== undefined) world.strike(strike.at)
     if (scenario.waits !== false) await world.busy()
   }
+  model.behave({ world: name })
   for (const silent of await world.settle(TAIL)) blame('live', silent)
-  for (const surprise of world.surprises) blame('live', surprise)
+  for (const surprise of scenario.mayEnd ? [] : world.surprises) blame('live', surprise)
   row.recoveries = world.recoveries()
   for (const ms of row.recoveries) if (ms > PATIENCE) blame('live', `words came again only after ${Math.round(ms)} ms`)
   const { violations, tally } = judge({ talks: world.talks, stored: await ground.read(), generations: await model.generations(name) })

@@ -7,8 +7,8 @@ import type { Habits } from './talker.ts'
 import type { World } from './world.ts'
 
 export interface Strike {
-  /** From here on words are waited for: the moment of a kill, or the end of a fault that lasts. */
-  at: number
+  /** From here on words are waited for: the moment of a kill, or the end of a fault that lasts. Absent where nobody was cut off. */
+  at?: number
   /** What it was, where a scenario has several. */
   what?: string
 }
@@ -27,6 +27,10 @@ export interface Scenario {
   waits?: false
   /** Breaks the server or the disk itself, so it needs one that nobody else uses. */
   breaks?: 'server' | 'disk'
+  /** A process that ends by itself, with a reason, is right to do so here. */
+  mayEnd?: true
+  /** Clients of one world, where the usual number would be too many. */
+  clients?: number
   /** Resolves when the fault has healed, or undefined when it did not come about. */
   strike(world: World): Promise<Strike | undefined>
 }
@@ -87,10 +91,8 @@ export const scenarios: readonly Scenario[] = [
     stores: both,
     habits: { losesAnswer: 0.3, twice: 0.4, burst: 0.4 },
     async strike(world) {
-      const before = world.talks.length
-      const sent = () => world.talks.slice(-before).reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === 'sent').length, 0)
-      const now_ = sent()
-      for (let tries = 0; tries < 400 && sent() === now_; tries++) await moment(1)
+      const sent = () => world.talks.reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === 'sent').length, 0)
+      for (const before = sent(), end = now() + 1_000; sent() === before && now() < end; ) await moment(2)
       await moment(world.chance.below(8))
       return { at: await world.kill() }
     },
@@ -136,7 +138,72 @@ export const scenarios: readonly Scenario[] = [
       return undefined
     },
   },
+  {
+    name: 'restart',
+    about: 'PostgreSQL is ended at once and started again',
+    kills: false,
+    stores: ['postgres'],
+    breaks: 'server',
+    async strike({ chance, ground }) {
+      await moment(chance.below(400))
+      await ground.server?.restart()
+      return { at: now() }
+    },
+  },
+  {
+    name: 'disk',
+    about: 'the disk of the store is full for 0.2 to 2 s',
+    kills: false,
+    stores: both,
+    breaks: 'disk',
+    mayEnd: true,
+    async strike({ chance, ground }) {
+      await moment(chance.below(300))
+      await ground.disk?.fill()
+      await moment(between(chance, 200, 2_000))
+      await ground.disk?.clear()
+      await ground.server?.revive()
+      return { at: now() }
+    },
+  },
+  {
+    name: 'provider',
+    about: 'of the model calls 30 % end in 429, 500, silence, a cut or garbage',
+    kills: false,
+    stores: both,
+    waits: false,
+    manner: { spoiled: 30 },
+    async strike(world) {
+      const before = (await world.spoiled()).length
+      for (let waited = 0; waited < 20_000; waited += 50) {
+        await moment(50)
+        const spoiled = await world.spoiled()
+        if (spoiled.length > before) return { what: spoiled[before] as string }
+      }
+      return undefined
+    },
+  },
+  {
+    name: 'reader',
+    about: 'readers stop reading for 0.3 to 2.3 s in the middle of a megabyte',
+    kills: false,
+    stores: both,
+    waits: false,
+    clients: 4,
+    manner: { long: true },
+    habits: { stalls: 1, stops: 0, losesAnswer: 0, most: 1 },
+    async strike(world) {
+      const before = stalled(world)
+      for (let waited = 0; waited < 20_000; waited += 20) {
+        await moment(20)
+        if (stalled(world) > before) return {}
+      }
+      return undefined
+    },
+  },
 ]
+
+const stalled = ({ talks }: World) => talks.reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === 'stalled').length, 0)
 
 /** Many stalls in one life, each after some passes more. */
 function stalls(chance: Chance): string {

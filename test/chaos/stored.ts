@@ -1,6 +1,7 @@
 /** What the database has in the end, read from it directly and not through the system. */
-import { type Database, openDatabase } from '../../sql/database.ts'
 import { workLeft } from '../../sql/actors.ts'
+import { sweepChunks } from '../../sql/chunks.ts'
+import { type Database, openDatabase } from '../../sql/database.ts'
 import { asTenant } from '../../sql/tenant.ts'
 import { demo } from '../../sql/tenants.ts'
 import type { Payload } from './journal.ts'
@@ -34,6 +35,7 @@ export interface Stored {
 export async function readStored(place: { url?: string | undefined; dataDir?: string | undefined }): Promise<Stored> {
   const db = await openDatabase({ ...place, max: 1 })
   try {
+    await sweepChunks(db) // the patrol's own look for pieces that a kill left behind, which comes once a minute
     return await read(db)
   } finally {
     await db.close()

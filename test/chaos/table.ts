@@ -37,7 +37,7 @@ export function tableOf(rows: readonly Row[]): string {
       row.scenario,
       String(faults),
       String(failuresOf(row)),
-      `≤ ${(100 * upperBound(failuresOf(row), faults)).toPrecision(2)} %`,
+      `≤ ${Number((100 * upperBound(failuresOf(row), faults)).toPrecision(2))} %`,
       shown(quantile(recoveries, 0.5)),
       shown(quantile(recoveries, 0.99)),
       String(messages),

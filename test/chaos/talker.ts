@@ -189,8 +189,10 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
   /** The kernel's buffers fill, and then the server's. */
   function stall() {
     const wire = (socket.io.engine as unknown as { transport: { ws?: { pause(): void; resume(): void } } }).transport.ws
+    const ms = 300 + chance.below(2_000)
+    keep(talk, { t: 'stalled', at: now(), ms })
     wire?.pause()
-    setTimeout(() => wire?.resume(), 300 + chance.below(2_000))
+    setTimeout(() => wire?.resume(), ms)
   }
 
   renew()

@@ -151,6 +151,14 @@ for (const [what, promise, wrong] of wrongs)
     )
   })
 
+test('it is found when two messages of one connection change places', () => {
+  const swapped = found(({ talk, stored }) => {
+    talk.entries = talk.entries.filter(({ t }) => t !== 'lost')
+    ;[stored.messages[0]!.seq, stored.messages[2]!.seq] = [6, 1]
+  })
+  assert.ok(swapped.violations.some(({ promise, what }) => promise === 'order' && /was sent after/.test(what)))
+})
+
 test('what the double spoiled itself may be bought again', () => {
   assert.equal(found(({ generations }) => void generations.push({ ...generations[1]!, number: 4, fault: 'cut' })).violations, [])
 })

@@ -57,6 +57,7 @@ export function judge({ talks, stored, generations }: Evidence): { violations: V
     lookAtNumbers(events, stored.conversations.find(({ id }) => id === talk.conversation)?.seq, blame)
     lookAtMessages(talk, messages, turns, blame, tally)
     lookAtOrder(turns, messages, blame)
+    lookAtSending(talk, messages, blame)
     lookAtWords(messages, events, turns, byNumber, blame)
     if (talk.door === 'socket') lookAtHearing(talk, messages, turns, blame)
     else lookAtLines(talk, messages, turns, blame)
@@ -162,6 +163,27 @@ function lookAtOrder(turns: readonly Turn[], messages: readonly StoredMessage[],
     }
     before = turn
   }
+}
+
+/** What went out one after the other over one connection, and did not have to be sent again, is accepted in that order. */
+function lookAtSending({ entries, door }: Talk, messages: readonly StoredMessage[], blame: Blame) {
+  if (door !== 'socket') return
+  const place = new Map(messages.map(({ id, seq }) => [id, seq]))
+  const refused = new Set(entries.flatMap((entry) => (entry.t === 'refused' ? entry.id : [])))
+  let connection: string[] = []
+  const look = () => {
+    const seqs = connection.flatMap((id) => place.get(id) ?? [])
+    for (const [at, seq] of seqs.entries())
+      if (at > 0 && seq < (seqs[at - 1] as number))
+        blame('order', `the message with number ${seq} was sent after the one with ${seqs[at - 1]}`)
+    connection = []
+  }
+  for (const entry of entries) {
+    if (entry.t === 'lost') look()
+    // The first time that it went out is the one that counts, unless the connection was lost under it.
+    else if (entry.t === 'sent' && entry.tries === 1 && !refused.has(entry.id)) connection.push(entry.id)
+  }
+  look()
 }
 
 /** Every answer is one generation, whole or, where it was stopped, its beginning. */

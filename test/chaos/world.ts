@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Wire } from '../support/provider.ts'
 import { random } from '../support/random.ts'
-import type { Disk, Ground, Server } from './ground.ts'
+import type { Ground } from './ground.ts'
 import { createJournal, now } from './journal.ts'
 import type { Model } from './model.ts'
 import type { Life, Program } from './program.ts'
@@ -23,17 +23,17 @@ export interface WorldNeeds {
   habits: Habits
   /** What the nth life is started with, beside the store and the model; nothing while everything comes to its end. */
   settings(life: number): Record<string, string>
-  server?: Server | undefined
-  disk?: Disk | undefined
 }
 
-export interface World extends Pick<WorldNeeds, 'name' | 'server' | 'disk' | 'ground'> {
+export interface World extends Pick<WorldNeeds, 'ground'> {
   chance: ReturnType<typeof random>
   pid(): number
   /** The next end of a life that was not by `kill`; undefined when there is none within so many milliseconds. */
   death(ms: number): Promise<{ at: number; life: number } | undefined>
   /** How many failpoints have been reached in all lives. */
   reached(): number
+  /** Calls that the double has spoiled, by how. */
+  spoiled(): Promise<string[]>
   /** kill -9, and the next life begins. Resolves with the moment. */
   kill(): Promise<number>
   /** Resolves when a life is ready. */
@@ -51,8 +51,8 @@ export interface World extends Pick<WorldNeeds, 'name' | 'server' | 'disk' | 'gr
   lives(): number
 }
 
-/** Milliseconds between a fault and the next word, beyond which it counts as silence. */
-export const PATIENCE = 10_000
+/** Milliseconds between a fault and the next word, beyond which it counts as silence: a start may take its time on a busy machine. */
+export const PATIENCE = 30_000
 
 export async function openWorld(needs: WorldNeeds): Promise<World> {
   const { name, folder, program, model, ground, wire, seed, clients, habits } = needs
@@ -111,9 +111,6 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
   }
 
   const world: World = {
-    name,
-    server: needs.server,
-    disk: needs.disk,
     ground,
     chance,
     pid: () => life.pid,
@@ -122,6 +119,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       return deaths.shift()
     },
     reached: () => [...readFileSync(log, 'utf8').matchAll(/^failpoint /gm)].length,
+    spoiled: async () => (await model.generations(name)).flatMap(({ fault }) => fault ?? []),
     async kill() {
       killedAt = now()
       const { pid, ended } = life
