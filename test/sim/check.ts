@@ -1,0 +1,191 @@
+/** Holds a world's journals against each other and against what is stored. The names of the invariants are those of the README. */
+import { kinds } from '../../machines/index.ts'
+import { liveNames } from '../../machines/event.ts'
+import type { Envelope, Tree } from '../../runtime/host/tree.ts'
+import { createStepper } from '../../runtime/host/step.ts'
+import type { Logic } from '../../runtime/host/xstate.ts'
+import type { SimStore } from './store.ts'
+import { type Ended, chatId } from './world.ts'
+
+interface StoredMessage {
+  conversation: string
+  seq: number
+  id: string
+  role: string
+  text: string
+  turn: string | null
+}
+
+interface StoredEvent {
+  conversation: string
+  seq: number
+  name: string
+  payload: { turn?: string; attempt?: number; messages?: string[]; message?: { id: string; text: string }; code?: string }
+}
+
+interface Journaled {
+  actor: string
+  version: number
+  envelope: Envelope & { birth?: unknown }
+  now: number
+}
+
+export async function check(world: Ended, store: SimStore): Promise<string[]> {
+  const found: string[] = []
+  const fail = (invariant: string, sentence: string) => found.push(`${invariant}: ${sentence}`)
+  const messages = await store.ask<StoredMessage>(
+    'select conversation, seq::int, id, role, text, turn from messages order by conversation, seq',
+  )
+  const events = await store.ask<StoredEvent>('select conversation, seq::int, name, payload from events order by conversation, seq')
+  const journal = await store.ask<Journaled>(
+    'select actor, version::int, envelope, now::float8 as now from journal order by actor, version',
+  )
+  const actors = await store.ask<{ id: string; version: number; tree: Tree }>('select id, version::int, tree from actors')
+  const usage = await store.ask<{ conversation: string; out: number }>(
+    'select conversation, tokens_out as out from usage where tokens_out > 0',
+  )
+  const letters = await store.ask<{ error: string }>('select error from dead_letters')
+
+  if (world.restless) fail('I8 liveness', `after ${Math.round(world.seconds)} s ${world.restless}`)
+  for (const complaint of world.complaints) fail('I8 liveness', complaint)
+  for (const { error } of letters) fail('I1 no loss', `an event was set aside: ${error.split('\n')[0]}`)
+
+  for (const [chat] of world.story.chats.entries()) {
+    const conversation = chatId(chat)
+    const mine = messages.filter((message) => message.conversation === conversation)
+    const told = events.filter((event) => event.conversation === conversation)
+    const tabs = world.tabs.filter((tab) => tab.chat === chat)
+    for (const [at, { seq }] of told.entries())
+      if (seq !== at + 1) fail('I4 single writer', `chat ${chat} has event ${seq} at place ${at + 1}`)
+
+    // Which turn answers which message, and how each turn ended.
+    const turnOf = new Map<string, string[]>()
+    const ends = new Map<string, string[]>()
+    const replies = new Map<string, number>()
+    let claimed = false
+    const forPeople = new Set<string>()
+    const accepted: string[] = []
+    const answered: string[] = []
+    for (const { name, payload } of told) {
+      const { turn = '', messages: ids = [] } = payload
+      if (name === 'operator.joined') claimed = true
+      if (name === 'operator.left') claimed = false
+      if (name === 'message.accepted' && payload.message) {
+        accepted.push(payload.message.id)
+        if (claimed) forPeople.add(payload.message.id)
+      }
+      if (name === 'turn.started' || name === 'turn.widened')
+        for (const id of ids) {
+          turnOf.set(id, [...(turnOf.get(id) ?? []), turn])
+          answered.push(id)
+        }
+      if (name === 'reply.finished') replies.set(turn, (replies.get(turn) ?? 0) + 1)
+      if (name === 'turn.finished' || name === 'turn.failed' || name === 'turn.stopped') ends.set(turn, [...(ends.get(turn) ?? []), name])
+      if ((name === 'reply.finished' || name === 'turn.started') && claimed)
+        fail('law 5', `chat ${chat}: ${name} of ${turn} while a person has it`)
+    }
+    const everClaimed = told.some(({ name }) => name === 'operator.joined')
+
+    for (const { journal: heard, label } of tabs) {
+      for (const complaint of heard.complaints) fail('I5 stream', complaint)
+      for (const one of heard.sent.values()) {
+        const stored = mine.find(({ id }) => id === one.id)
+        if (one.seq !== undefined) {
+          if (!stored) fail('I1 no loss', `${label} was told that "${one.text}" is kept, and it is not`)
+          else if (stored.seq !== one.seq || stored.text !== one.text)
+            fail('I1 no loss', `"${one.text}" is kept as ${JSON.stringify(stored)}`)
+          const turns = turnOf.get(one.id) ?? []
+          if (turns.length === 0 && !everClaimed) fail('I1 no loss', `"${one.text}" was accepted and no turn has it`)
+          if (turns.length > 1) fail('I2 one answer', `"${one.text}" belongs to the turns ${turns.join()}`)
+          for (const turn of turns) if (!ends.has(turn)) fail('I1 no loss', `"${one.text}" belongs to ${turn}, which did not end`)
+          // An acknowledgement that is lost is made good by the event itself.
+        } else if (one.refused === undefined && !stored) fail('I11 honest failure', `${label} never heard what became of "${one.text}"`)
+      }
+    }
+    for (const [turn, count] of replies) if (count > 1) fail('I2 one answer', `chat ${chat}: ${turn} has ${count} replies`)
+    for (const [turn, names] of ends) if (names.length > 1) fail('I2 one answer', `chat ${chat}: ${turn} ended as ${names.join()}`)
+    const order = accepted.filter((id) => answered.includes(id))
+    if (order.join() !== answered.filter((id) => accepted.includes(id)).join())
+      fail('I3 order', `chat ${chat}: accepted ${order.join()} and answered ${answered.join()}`)
+    const begun = told.filter(({ name }) => name === 'turn.started').map(({ payload }) => payload.turn)
+    const over = told.filter(({ name }) => /^turn\.(finished|failed|stopped)$/.test(name)).map(({ payload }) => payload.turn)
+    if (begun.filter((turn) => over.includes(turn)).join() !== over.join())
+      fail('I3 order', `chat ${chat}: begun ${begun.join()}, ended ${over.join()}`)
+
+    // Every tab that is connected knows by itself what is stored.
+    for (const { client, journal: heard, label } of tabs) {
+      const transcript = client.transcript
+      if (!transcript) continue
+      if (transcript.faults > 0) fail('I5 stream', `${label}: ${transcript.faults} replies were not what had been heard`)
+      const shown = transcript.messages.map(({ id, text }) => `${id} ${text}`)
+      const stored = mine.map(({ id, text }) => `${id} ${text}`)
+      if (shown.join('\n') !== stored.join('\n'))
+        fail('I5 stream', `${label} shows\n  ${shown.join('\n  ')}\nand stored is\n  ${stored.join('\n  ')}`)
+      if (transcript.reply) fail('I8 liveness', `${label} still shows a reply in flight`)
+      for (const [turn, text] of heard.finished) {
+        const reply = mine.find((message) => message.turn === turn && message.role === 'assistant')
+        if (reply?.text !== text) fail('I5 stream', `${label} heard ${turn} as "${text}" and "${reply?.text}" is stored`)
+      }
+    }
+
+    checkJournal(conversation)
+    checkCost(chat, told, mine)
+  }
+
+  const { rings: _, residents, sockets: __, ...rest } = world.holds
+  for (const [what, count] of Object.entries(rest)) if (count > 0) fail('I7 bounded', `${count} ${what} at rest`)
+  if (residents > Math.max(world.story.residents, 1)) fail('I7 bounded', `${residents} residents`)
+  if (world.holds.rings > 8) fail('I7 bounded', `${world.holds.rings} timers at rest`)
+  return found
+
+  /** The journal is a line without gaps or forks, and folding it gives what is stored. */
+  function checkJournal(conversation: string) {
+    const steps = journal.filter(({ actor }) => actor === conversation)
+    const actor = actors.find(({ id }) => id === conversation)
+    if (!actor) return steps.length > 0 ? fail('I4 single writer', 'a journal without an actor') : undefined
+    const stepper = createStepper(kinds.conversation.machine as unknown as Logic, { isLive: (type) => liveNames.has(type) })
+    let tree: Tree | undefined
+    for (const [at, { version, envelope, now }] of steps.entries()) {
+      if (version !== at + 1) return fail('I4 single writer', `step ${version} stands at place ${at + 1}`)
+      const { birth, ...event } = envelope
+      tree = JSON.parse(
+        JSON.stringify((tree ? stepper.step(tree, event as Envelope, now) : stepper.begin(birth, now, event as Envelope)).tree),
+      )
+    }
+    if (actor.version !== steps.length) fail('I4 single writer', `version ${actor.version} after ${steps.length} steps`)
+    if (sorted(tree) !== sorted(actor.tree)) fail('I4 single writer', 'the journal, folded, is not the state that is stored')
+  }
+
+  /** Every generation has a reason, and what was billed is what the provider made. */
+  function checkCost(chat: number, told: StoredEvent[], mine: StoredMessage[]) {
+    const marksOf = (id: string) => mine.find((message) => message.id === id)?.text.match(/#c\d+m\d+/)?.[0] ?? id
+    const inTurn = new Map<string, string>()
+    for (const { name, payload } of told)
+      if (name === 'turn.started' || name === 'turn.widened')
+        for (const id of payload.messages ?? []) inTurn.set(marksOf(id), payload.turn ?? '')
+    const whole = new Map<string, number>()
+    let made = 0
+    for (const generation of world.providers.journal) {
+      if (!generation.marks[0]?.startsWith(`#c${chat}m`)) continue
+      if (generation.end === 'whole') made++
+      const turn = inTurn.get(generation.marks.at(-1) ?? '') ?? '?'
+      if (generation.end === 'whole') whole.set(turn, (whole.get(turn) ?? 0) + 1)
+    }
+    for (const [turn, count] of whole) {
+      const of = told.filter(({ payload }) => payload.turn === turn)
+      const reasons = of.filter(({ name }) => name === 'turn.escalated' || name === 'turn.failed' || name === 'reply.retracted').length
+      if (count > 1 + reasons + world.kills)
+        fail('I9 cost', `chat ${chat}: ${turn} was written ${count} times, for ${reasons} reasons and ${world.kills} kills`)
+    }
+    const billed = usage.filter(({ conversation }) => conversation === chatId(chat)).length
+    if (billed > world.providers.journal.length) fail('I9 cost', `${billed} bills for ${made} answers`)
+  }
+}
+
+/** JSON with its keys in order, as jsonb does not keep them. */
+const sorted = (value: unknown): string =>
+  JSON.stringify(value, (_, part) =>
+    part && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  ) ?? ''

@@ -1,0 +1,163 @@
+/**
+ * `npm run sim`: lets simulated worlds happen, one for each seed, and checks what came of them.
+ *
+ *     npm run sim -- --seeds 1000            seeds 1 to 1,000
+ *     npm run sim -- --seeds 1000 --seed K   seeds from K on
+ *     npm run sim -- --seed K                this one, told line by line; shortened when it fails
+ *     npm run sim -- --planted               what becomes of bugs that are planted
+ */
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type Worker, hire } from './crew.ts'
+import { plant } from './garden.ts'
+import { bugs } from './planted.ts'
+import { wayOf } from './shrink.ts'
+import { storyOf } from './story.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const PORTION = 20
+/** Failures after which going on tells nothing new. */
+const ENOUGH = 20
+
+class Wrong extends Error {}
+
+function whole(name: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined
+  const number = Number(given)
+  if (!Number.isSafeInteger(number) || number < 0 || given.trim() === '')
+    throw new Wrong(`--${name} takes a whole number that is not negative; "${given}" is none.`)
+  return number
+}
+
+function settings() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        seeds: { type: 'string' },
+        seed: { type: 'string' },
+        planted: { type: 'boolean' },
+        workers: { type: 'string' },
+        only: { type: 'string' },
+      },
+    })
+    return {
+      planted: values.planted ?? false,
+      only: values.only,
+      seeds: whole('seeds', values.seeds),
+      seed: whole('seed', values.seed),
+      workers: whole('workers', values.workers) || Math.min(8, cpus().length),
+    }
+  } catch (error) {
+    if (error instanceof Wrong) throw error
+    throw new Wrong(`${(error as Error).message.split('.')[0]}. Known are --seeds N, --seed K, --planted and --workers N.`)
+  }
+}
+
+/** Each worker takes the next portion when it is through with its own. */
+async function side<T>(workers: number, work: (n: number) => Promise<T>): Promise<T[]> {
+  return Promise.all(Array.from({ length: workers }, (_, n) => work(n)))
+}
+
+async function seeds(count: number, from: number, workers: number): Promise<boolean> {
+  const began = performance.now()
+  let next = from
+  let played = 0
+  let simulated = 0
+  let kills = 0
+  let messages = 0
+  const failed: { seed: number; found: string[] }[] = []
+  const progress = () => {
+    if (process.stdout.isTTY) process.stdout.write(`\r${played} of ${count} seeds, ${failed.length} failed `)
+  }
+  await side(Math.min(workers, Math.ceil(count / PORTION)), async () => {
+    const worker = await hire(root)
+    try {
+      while (next < from + count && failed.length < ENOUGH) {
+        const to = Math.min(from + count, next + PORTION)
+        const order = { order: 'seeds', from: next, to } as const
+        next = to
+        const { outcomes } = await worker.ask(order, 'played')
+        for (const outcome of outcomes) {
+          played++
+          simulated += outcome.simulated
+          kills += outcome.kills
+          messages += outcome.messages
+          if (outcome.found.length > 0) failed.push(outcome)
+        }
+        progress()
+      }
+    } finally {
+      worker.end()
+    }
+  })
+  if (process.stdout.isTTY) process.stdout.write('\r')
+  const seconds = (performance.now() - began) / 1_000
+  for (const { seed, found } of failed) console.log(`seed ${seed}: ${found[0]}${found.length > 1 ? ` (and ${found.length - 1} more)` : ''}`)
+  console.log(
+    `${played} seeds in ${seconds.toFixed(1)} s (${workers} workers): ${(simulated / 3_600).toFixed(1)} simulated hours, ${kills} kills, ` +
+      `${messages} messages; ${failed.length} failed${failed.length === 0 ? `, 95 % bound ${(3 / played).toExponential(1)}` : ''}`,
+  )
+  const first = failed.sort((a, b) => a.seed - b.seed)[0]
+  if (first) await shortest(first.seed, first.found)
+  return failed.length === 0
+}
+
+/** Prints the shortest story that still fails like this seed. */
+async function shortest(seed: number, found: string[]) {
+  const worker = await hire(root)
+  try {
+    console.log(`\nlooking for the shortest story that fails like seed ${seed} …`)
+    const way = wayOf({ found }) as string
+    const { story, outcome } = await worker.ask({ order: 'shrink', story: storyOf(seed), way }, 'shrunk')
+    console.log(`\n${JSON.stringify(story)}\n`)
+    for (const line of outcome.lines) console.log(line)
+    for (const sentence of outcome.found) console.log(`! ${sentence}`)
+    console.log(`\nreplay the whole of it: npm run sim -- --seed ${seed}`)
+  } finally {
+    worker.end()
+  }
+}
+
+async function one(seed: number): Promise<boolean> {
+  const worker: Worker = await hire(root)
+  const { outcome } = await worker.ask({ order: 'tell', story: storyOf(seed) }, 'told').finally(() => worker.end())
+  for (const line of outcome.lines) console.log(line)
+  for (const sentence of outcome.found) console.log(`! ${sentence}`)
+  console.log(
+    `seed ${seed}: ${outcome.found.length === 0 ? 'all is well' : `${outcome.found.length} breaches`}, ${outcome.hash.slice(0, 16)}`,
+  )
+  if (outcome.found.length > 0) await shortest(seed, outcome.found)
+  return outcome.found.length === 0
+}
+
+async function planted(most: number, workers: number, only: string | undefined): Promise<boolean> {
+  const chosen = bugs.filter(({ name }) => !only || name.includes(only))
+  const queue = [...chosen]
+  let found = 0
+  console.log(`${'planted bug'.padEnd(56)}  seeds  what the checker said`)
+  await side(workers, async () => {
+    for (let bug = queue.shift(); bug; bug = queue.shift()) {
+      const { seeds, said } = await plant(root, bug, most)
+      if (said) found++
+      console.log(
+        `${bug.name.padEnd(56)} ${said ? String(seeds).padStart(6) : '     –'}  ${said ? said.split('\n')[0]?.slice(0, 110) : `NOT FOUND in ${seeds} seeds`}`,
+      )
+    }
+  })
+  console.log(`${found} of ${chosen.length} planted bugs found`)
+  return found === chosen.length
+}
+
+try {
+  const given = settings()
+  const well = given.planted
+    ? await planted(given.seeds ?? 1_000, given.workers, given.only)
+    : given.seed !== undefined && given.seeds === undefined
+      ? await one(given.seed)
+      : await seeds(given.seeds ?? 1_000, given.seed ?? 1, given.workers)
+  process.exit(well ? 0 : 1)
+} catch (error) {
+  console.error(error instanceof Wrong ? error.message : error)
+  process.exit(2)
+}

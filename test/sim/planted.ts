@@ -1,0 +1,164 @@
+/**
+ * Bugs to be planted, one at a time, in a copy of the project: a checker that finds none of them has checked nothing. Each takes one
+ * promise away that the code makes, by the fewest characters that do it.
+ */
+export interface Bug {
+  name: string
+  edits: { file: string; find: string; replace: string }[]
+}
+
+export const bugs: Bug[] = [
+  {
+    name: 'no version check in the commit',
+    edits: [
+      { file: 'sql/004_steps.sql', find: 'and a.version = s.version and', replace: 'and' },
+      {
+        file: 'sql/004_steps.sql',
+        find: 'gate.envelope, gate.machine, gate.now, by_node from gate\n',
+        replace: 'gate.envelope, gate.machine, gate.now, by_node from gate on conflict do nothing\n',
+      },
+    ],
+  },
+  {
+    name: 'acknowledge before the commit',
+    edits: [
+      {
+        file: 'runtime/host/host.ts',
+        find: 'const outcome = await commit(ask, row(ask, resident, step, now))',
+        replace: "void commit(ask, row(ask, resident, step, now)).catch(() => {})\n        const outcome = 'done' as Outcome",
+      },
+    ],
+  },
+  {
+    name: 'effects before the commit',
+    edits: [
+      {
+        file: 'runtime/host/host.ts',
+        find: 'const outcome = await commit(ask, row(ask, resident, step, now))',
+        replace: 'needs.committed(cell, step)\n        const outcome = await commit(ask, row(ask, resident, step, now))',
+      },
+      { file: 'runtime/host/host.ts', find: 'cell.doubt = false\n          needs.committed(cell, step)', replace: 'cell.doubt = false' },
+    ],
+  },
+  {
+    name: 'an answer of work that is over is taken all the same',
+    edits: [
+      {
+        file: 'runtime/host/step.ts',
+        find: "a.call && a.born === envelope.call && a.status === 'active'",
+        replace: "a.call && a.status === 'active'",
+      },
+    ],
+  },
+  {
+    name: 'a timer without its generation',
+    edits: [
+      {
+        file: 'runtime/host/step.ts',
+        find: 'this.tree.timers[name]?.id === envelope.timer)',
+        replace: "name.length > 0 && this.tree.timers[name]?.id.split(':')[1] === envelope.timer.split(':')[1])",
+      },
+      { file: 'runtime/host/sweeper.ts', find: 'const until = clock.now()', replace: 'const until = clock.now() + 700' },
+    ],
+  },
+  {
+    name: 'a delta without a check of its offset',
+    edits: [{ file: 'channels/web/hear.ts', find: 'if (offset > have.length) return { ...t, behind: true }', replace: '' }],
+  },
+  {
+    name: 'attempts are mixed',
+    edits: [
+      {
+        file: 'runtime/host/speech.ts',
+        find: 'if (!voice || voice.place.turn !== place.turn || voice.place.attempt !== place.attempt) {',
+        replace: 'if (!voice || voice.place.turn !== place.turn) {',
+      },
+    ],
+  },
+  {
+    name: 'a stop does not reach the work',
+    edits: [{ file: 'runtime/host/engine.ts', find: 'for (const id of step.cancels) runner.cancel({ ...place, id })', replace: '' }],
+  },
+  {
+    name: 'a stop is acknowledged and forgotten',
+    edits: [
+      {
+        file: 'runtime/gateway/desk.ts',
+        find: "envelope: { to: 'root', event: { type: 'user.stopped' } },",
+        replace: "envelope: { to: 'root', event: { type: 'user.paused' } },",
+      },
+      {
+        file: 'runtime/gateway/desk.ts',
+        find: 'return !told.duplicate && (told.step.cancels.length > 0 || told.step.disarms.length > 0)',
+        replace: 'return true || told',
+      },
+    ],
+  },
+  {
+    name: 'the LRU lets a busy actor go',
+    edits: [
+      {
+        file: 'runtime/host/host.ts',
+        find: 'if (cell.busy || cell.jobs.length > 0 || cell.suspect) continue\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'a replay begins one event late',
+    edits: [{ file: 'runtime/gateway/join.ts', find: 'after: after?.seq,', replace: 'after: after && after.seq + 1,' }],
+  },
+  {
+    name: 'joining is not one stretch',
+    edits: [
+      {
+        file: 'runtime/gateway/join.ts',
+        find: 'enter(answer(page, heard, engine.speeches.live(tenant, conversation), after))',
+        replace:
+          'const told = answer(page, heard, engine.speeches.live(tenant, conversation), after)\n    await new Promise((resolve) => setTimeout(resolve, 5))\n    enter(told)',
+      },
+    ],
+  },
+  {
+    name: 'lost drafts are written again in the same attempt',
+    edits: [
+      {
+        file: 'runtime/slots.ts',
+        find: "// Words may have been heard already: the machine withdraws them and begins a new attempt.\n      whenLost: 'tell',",
+        replace: "whenLost: 'repeat',",
+      },
+    ],
+  },
+  {
+    name: 'nobody adopts the work of the life before',
+    edits: [{ file: 'runtime/host/patrol.ts', find: 'await adopt([node])', replace: '' }],
+  },
+  {
+    name: 'durable events overtake words that are held back',
+    edits: [{ file: 'runtime/host/publish.ts', find: 'if (durable) speeches.flush(tenant, actor)', replace: 'void durable' }],
+  },
+  {
+    name: 'a commit of unknown fate counts as failed',
+    edits: [
+      {
+        file: 'runtime/host/host.ts',
+        find: 'cell.resident = undefined\n        cell.suspect = true\n        cell.doubt = true',
+        replace: 'cell.resident = undefined',
+      },
+    ],
+  },
+  {
+    name: "the sender's key is not kept",
+    edits: [{ file: 'runtime/gateway/desk.ts', find: 'dedup: `message:${id}`,', replace: '' }],
+  },
+  {
+    name: 'a slow reader is put out and not told',
+    edits: [
+      {
+        file: 'runtime/gateway/backpressure.ts',
+        find: "socket.emit('conversation.lagged', { conversation, reason: 'slow' })",
+        replace: '',
+      },
+    ],
+  },
+]

@@ -1,0 +1,235 @@
+/** Lets a story happen, from the first act until nothing is left to be done, and hands out every journal that was kept. */
+import { connect } from '../../channels/web/client.ts'
+import { memoryStore } from '../../channels/web/outbox.ts'
+import { demo } from '../../sql/tenants.ts'
+import type { Log } from '../../runtime/watch/log.ts'
+import { chances } from './chance.ts'
+import { type Door, createConnection } from './connection.ts'
+import { type SimNode, createNode } from './node.ts'
+import { createProviders } from './provider.ts'
+import type { Act, Story } from './story.ts'
+import type { Fate, SimStore, Weather } from './store.ts'
+import { START, type Time } from './time.ts'
+import { createWitness } from './witness.ts'
+
+export const tenant = demo.id
+export const principal = { tenant: demo, who: 'someone', role: 'owner' as const }
+export const chatId = (chat: number) => `00000000-0000-4000-8000-${String(chat).padStart(12, '0')}`
+
+/** Simulated milliseconds that a world may take to come to rest once everything is whole again. */
+const REST = 240_000
+/** The last acts are over by then, those that take their time included. */
+const SAFE = 22_000
+
+export type Ended = Awaited<ReturnType<typeof play>>
+
+export async function play(story: Story, { time, store, trace }: { time: Time; store: SimStore; trace?: (line: string) => void }) {
+  await store.reset()
+  time.restart(story.seed)
+  const of = chances(story.seed)
+  const lines: string[] = []
+  const tell = (who: string, what: string) => {
+    const line = `${String(time.now() - START).padStart(7)} ${who} ${what}`
+    lines.push(line)
+    trace?.(line)
+  }
+  const complaints: string[] = []
+  const providers = createProviders(of, story.provider)
+  let healed = false
+  let away = 0
+  let kills = 0
+  let life = 0
+  let node: SimNode
+  const nobody: Door = { enter: () => undefined, left() {} }
+
+  const log: Log = {
+    debug() {},
+    info: (what, sentence) => tell('node', `${sentence} ${JSON.stringify(what)}`),
+    warn: (what, sentence) => tell('node', `${sentence} ${describe(what)}`),
+    error(what, sentence) {
+      tell('node', `${sentence} ${describe(what)}`)
+      complaints.push(`the log says: ${sentence} ${describe(what)}`)
+    },
+  }
+
+  /** Kills that wait for their message with the store. */
+  let fuses: { after: number; stage: 'sent' | 'done'; down: number }[] = []
+
+  function wake() {
+    const mine = ++life
+    const chance = of('node', mine)
+    const weather: Weather = {
+      delay: () => chance.delay(0.2, healed ? 3 : story.store.slowest),
+      fate: (): Fate => (!healed && chance.happens(story.store.breaking) ? chance.pick(['before', 'after', 'late'] as const) : 'ok'),
+      lateness: () => chance.delay(5, 4_000),
+      isAway: () => away > time.now(),
+      passed(stage) {
+        for (const fuse of fuses) {
+          if (fuse.stage !== stage || fuse.after-- > 0) continue
+          fuses = fuses.filter((one) => one !== fuse)
+          kill(fuse.down, `${stage} a message`)
+          return
+        }
+      },
+    }
+    node = createNode({
+      name: 'n1',
+      life: mine,
+      time,
+      store,
+      weather,
+      providers,
+      chance,
+      limits: { residents: story.residents, perActor: story.perActor, perTenant: 1_000 },
+      policy: story.policy,
+      log,
+      failed(error) {
+        tell('node', `could not start: ${(error as Error).message}`)
+        kill(1_000, 'its start failed')
+      },
+    })
+    tell('node', `life ${mine} begins`)
+    void node.start()
+  }
+
+  function kill(down: number, why: string) {
+    if (!node.isAlive()) return
+    kills++
+    tell('node', `is killed (${why})`)
+    node.kill()
+    time.after(down, wake)
+  }
+
+  const tabs = story.chats.flatMap(({ tabs: count }, chat) =>
+    Array.from({ length: count }, (_, tab) => {
+      const label = `tab${chat}.${tab}`
+      const journal = createWitness(label, time.now, (line) => tell(label, line))
+      const connection = createConnection({
+        time,
+        chance: of('network', chat, tab),
+        door: () => (node.isOpen() ? node.door : nobody),
+        principal,
+        witness: journal.witness,
+        slowest: story.network,
+      })
+      const client = connect({ socket: connection.socket as never, store: memoryStore(), patience: 3_000 })
+      client.open(chatId(chat))
+      return { chat, tab, label, journal, connection, client }
+    }),
+  )
+  const tabOf = ({ chat, tab }: { chat: number; tab: number }) =>
+    tabs.find((one) => one.chat === chat && one.tab === tab) as (typeof tabs)[0]
+
+  /** Somebody at the operators' desk, who tries until it is done. */
+  async function operate(chat: number, event: { type: string; [key: string]: unknown }) {
+    for (;;) {
+      const mine = node
+      if (mine.isOpen()) {
+        const done = await mine.engine.host.tell({ tenant, actor: chatId(chat), envelope: { to: 'root', event } }).then(
+          () => true,
+          () => false,
+        )
+        if (done) return
+      }
+      await new Promise((resolve) => time.after(200, () => resolve(undefined)))
+    }
+  }
+
+  const acts: { [D in Act['do']]: (act: Extract<Act, { do: D }>) => void } = {
+    say: (act) => void tabOf(act).client.send(act.text),
+    repeat: (act) => {
+      const [first] = tabOf(act).journal.sent.values()
+      if (first)
+        tabOf(act)
+          .connection.socket.timeout(3_000)
+          .emit('message.send', { conversation: chatId(act.chat), id: first.id, text: first.text }, () => {})
+    },
+    stop: (act) => tabOf(act).client.stop(),
+    cut: (act) => tabOf(act).connection.cut(act.silent),
+    stall: (act) => tabOf(act).connection.stall(act.ms),
+    kill({ after, stage, down }) {
+      if (after === undefined || !stage) kill(down, 'at once')
+      else fuses.push({ after, stage, down })
+    },
+    leave({ down }) {
+      const mine = node
+      if (!mine.isOpen()) return
+      tell('node', 'leaves')
+      void mine.stop(2_000).then(() => {
+        tell('node', 'has left')
+        if (mine === node) time.after(down, wake)
+      })
+    },
+    outage({ ms }) {
+      away = Math.max(away, time.now() + ms)
+      if (node.isAlive()) node.cables.tear()
+    },
+    claim({ chat, ms }) {
+      void operate(chat, { type: 'operator.claimed', name: 'Ada' }).then(() =>
+        time.after(ms, () => void operate(chat, { type: 'operator.released' })),
+      )
+    },
+  }
+
+  wake()
+  for (const act of story.acts)
+    time.after(200 + act.at, () => {
+      tell('act', JSON.stringify(act))
+      acts[act.do](act as never)
+    })
+  await time.run(START + SAFE)
+  tell('world', 'is healed')
+  healed = true
+  fuses = []
+  providers.heal()
+
+  const began = time.now()
+  let restless = 'it was never looked at'
+  for (let wait = 500; time.now() < began + REST; wait = Math.min(wait * 2, 8_000)) {
+    await time.run(time.now() + wait)
+    restless = await whatIsLeft()
+    if (!restless) break
+  }
+  // A moment more, for frames that are still on their way.
+  await time.run(time.now() + 3_000)
+
+  /** What there is to be done still, or nothing. */
+  async function whatIsLeft(): Promise<string> {
+    if (!node.isOpen()) return 'the node is not open'
+    for (const { label, client, connection } of tabs) {
+      if (!connection.socket.connected) return `${label} is not connected`
+      const waiting = client.transcript?.outgoing.filter(({ failed }) => failed === undefined).length ?? 0
+      if (waiting > 0) return `${label} has ${waiting} messages that nobody answered`
+    }
+    const [rows] = await store
+      .ask<{ effects: number; timers: number; inbox: number; chunks: number }>(
+        `select (select count(*)::int from effects) as effects, (select count(*)::int from timers) as timers,
+          (select count(*)::int from inbox where applied_version is null) as inbox, (select count(*)::int from chunks) as chunks`,
+      )
+      .catch(() => [undefined])
+    if (!rows) return 'the store is in the middle of something'
+    const left = Object.entries(rows).filter(([, count]) => count > 0)
+    return left.map(([table, count]) => `${count} rows in ${table}`).join(', ')
+  }
+
+  const holds = node!.holds()
+  const ended = { story, tabs, providers, kills, restless, holds, lines, complaints, seconds: (time.now() - START) / 1_000 }
+  return {
+    ...ended,
+    /** Lets the last life go, and forgets it. */
+    async close() {
+      for (const { client, connection } of tabs) {
+        client.close()
+        connection.socket.disconnect()
+      }
+      await time.run(time.now() + 2_000)
+      if (node.isAlive()) node.kill()
+      await time.run(time.now() + 2_000)
+    },
+  }
+}
+
+function describe(what: object): string {
+  const { err, ...rest } = what as { err?: Error }
+  return `${err ? `${err.name}: ${err.message}` : ''} ${JSON.stringify(rest)}`
+}
