@@ -2,6 +2,7 @@
 import { answering } from '../actors/answering.ts'
 import { classifying } from '../actors/classifying.ts'
 import { consulting } from '../actors/consulting.ts'
+import { onceATurn } from '../actors/past.ts'
 import type { Knowledge } from '../actors/knowledge.ts'
 import type { Models } from '../actors/models/models.ts'
 import { salvaging } from '../actors/salvaging.ts'
@@ -26,7 +27,7 @@ interface Needs {
 
 /** Whoever fills a slot, by the slot's name. To add one: the slot in its chart, the filling in actors/, one line here. */
 export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record<string, Slot> {
-  const history = (tenant: string, conversation: string, before: string[]) => readHistory(db, tenant, conversation, before, HISTORY)
+  const history = onceATurn((tenant, conversation, before) => readHistory(db, tenant, conversation, before, HISTORY), Date.now)
   return {
     classify: { fill: classifying({ models, history }), whenLost: 'repeat' },
     answer: {

@@ -1,5 +1,4 @@
 import type { Database } from './database.ts'
-import { readAsTenant } from './tenant.ts'
 
 export interface StoredActor {
   kind: string
@@ -9,14 +8,10 @@ export interface StoredActor {
   tree: unknown
 }
 
-export async function loadActor(db: Database, tenant: string, id: string): Promise<StoredActor | undefined> {
-  const [row] = await readAsTenant(
-    db,
-    tenant,
-    (sql) => sql<StoredActor[]>`
-      select kind, version, epoch, machine_version as "machineVersion", tree from actors where id = ${id}
-    `,
-  )
+export async function loadActor({ sql }: Database, tenant: string, id: string): Promise<StoredActor | undefined> {
+  const [row] = await sql<StoredActor[]>`
+    select kind, version, epoch, machine_version as "machineVersion", tree from load_actor(${tenant}, ${id})
+  `
   return row
 }
 

@@ -37,9 +37,9 @@ export async function spokenText(db: Database, tenant: string, actor: string, tu
   return parts.join('')
 }
 
-/** Once the reply stands as a message its pieces have no reader left. */
-export async function forgetChunks(db: Database, tenant: string, actor: string, turn: string): Promise<void> {
-  await readAsTenant(db, tenant, (sql) => sql`delete from chunks where actor = ${actor} and turn = ${turn}`)
+/** Once a reply stands as a message its pieces have no reader left. */
+export async function forgetChunks({ sql }: Database, tenant: string, actor: string, turn: string): Promise<void> {
+  await sql`select forget_chunks(${tenant}, ${actor}, ${turn})`
 }
 
 /** Removes pieces whose turn is over and that nobody removed then, of all tenants; returns how many. */

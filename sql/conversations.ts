@@ -1,6 +1,6 @@
 import type { Message } from '../machines/message.ts'
 import type { Database, Transaction } from './database.ts'
-import { asTenant, readAsTenant } from './tenant.ts'
+import { readAsTenant } from './tenant.ts'
 
 export interface Conversation {
   id: string
@@ -20,24 +20,19 @@ export interface StoredEvent {
   payload: Record<string, unknown>
 }
 
-const columns = (sql: Transaction) => sql`
-  id, owner, channel, title, state, attention, seq, cleared_seq as cleared, extract(epoch from last_at)::float8 * 1000 as "lastAt"
-`
 const messageColumns = (sql: Transaction) => sql`id, seq, role, text, parts, turn, agent, citations, at`
 
 /** Absent columns stay absent on the wire. */
 const messageOf = (row: Record<string, unknown>): Message =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as unknown as Message
 
-export async function findConversation(db: Database, tenant: string, id: string): Promise<Conversation | undefined> {
-  const [row] = await readAsTenant(db, tenant, (sql) => sql<Conversation[]>`select ${columns(sql)} from conversations where id = ${id}`)
-  return row
-}
-
-/** Conversation ids are unique across tenants: what another tenant began cannot be begun again. Tells nothing but yes or no. */
-export async function isTakenElsewhere({ sql }: Database, tenant: string, id: string): Promise<boolean> {
-  const [row] = await sql<[{ taken: boolean }]>`select is_taken_elsewhere(${tenant}, ${id}) as taken`
-  return row.taken
+/** `taken`: another tenant has begun a conversation of this id, so that it cannot be begun again. Nothing else is told of it. */
+export async function findConversation({ sql }: Database, tenant: string, id: string): Promise<Conversation | 'taken' | undefined> {
+  const [row] = await sql<[Conversation & { taken: boolean }]>`
+    select id, owner, channel, title, state, attention, seq, cleared, last_at as "lastAt", taken from find_conversation(${tenant}, ${id})
+  `
+  const { taken, ...conversation } = row
+  return taken ? 'taken' : conversation.id === null ? undefined : conversation
 }
 
 export interface Page {
@@ -49,51 +44,26 @@ export interface Page {
 }
 
 /** Everything that a join needs, from one snapshot. */
-export const readPage = (
-  db: Database,
+export async function readPage(
+  { sql }: Database,
   tenant: string,
   id: string,
   { after, most, messages }: { after: number | undefined; most: number; messages: number },
-): Promise<Page | undefined> =>
-  asTenant(db, tenant, async (sql) => {
-    const [[conversation], recent, events] = await Promise.all([
-      sql<Conversation[]>`select ${columns(sql)} from conversations where id = ${id}`,
-      sql<Record<string, unknown>[]>`
-        select ${messageColumns(sql)} from messages where conversation = ${id} order by seq desc limit ${messages}
-      `,
-      after === undefined
-        ? []
-        : sql<StoredEvent[]>`
-            select seq, name, payload from events where conversation = ${id} and seq > ${after} order by seq limit ${most + 1}
-          `,
-    ])
-    if (!conversation) return undefined
-    // A step may have been committed between the queries; what is newer than the conversation's row is told live.
-    const upTo = conversation.seq
-    return {
-      conversation,
-      messages: recent
-        .map(messageOf)
-        .filter(({ seq }) => seq <= upTo)
-        .reverse(),
-      events: events.filter(({ seq }) => seq <= upTo),
-    }
-  })
+): Promise<Page | undefined> {
+  const [row] = await sql<(Conversation & { messages: Record<string, unknown>[] | null; events: StoredEvent[] | null })[]>`
+    select id, owner, channel, title, state, attention, seq, cleared, last_at as "lastAt", messages, events
+    from read_page(${tenant}, ${id}, ${after ?? null}, ${most}, ${messages})
+  `
+  if (!row) return undefined
+  const { messages: recent, events, ...conversation } = row
+  return { conversation, messages: (recent ?? []).map(messageOf), events: events ?? [] }
+}
 
 /** What was said before the given messages, newest last: the history of a turn. */
-export async function readHistory(db: Database, tenant: string, id: string, before: string[], most: number): Promise<Message[]> {
-  const rows = await readAsTenant(
-    db,
-    tenant,
-    (sql) => sql<Record<string, unknown>[]>`
-      select ${messageColumns(sql)} from messages
-      where conversation = ${id}
-        and seq < (select coalesce(min(m.seq), 9223372036854775807) from messages m where m.conversation = ${id} and m.id = any(${before}))
-        and seq > coalesce((select cleared_seq from conversations where id = ${id}), 0)
-      order by seq desc
-      limit ${most}
-    `,
-  )
+export async function readHistory({ sql }: Database, tenant: string, id: string, before: string[], most: number): Promise<Message[]> {
+  const rows = await sql<Record<string, unknown>[]>`
+    select id, seq, role, text, parts, turn, agent, citations, at from read_history(${tenant}, ${id}, ${before}, ${most})
+  `
   return rows.map(messageOf).reverse()
 }
 
@@ -108,21 +78,8 @@ export async function findMessage(db: Database, tenant: string, conversation: st
 }
 
 /** The events of the turn that answers a message, from its start on; empty while none has begun. */
-export const readTurnOf = (db: Database, tenant: string, conversation: string, message: string): Promise<StoredEvent[]> =>
-  readAsTenant(
-    db,
-    tenant,
-    (sql) => sql<StoredEvent[]>`
-      with begun as (
-        select payload ->> 'turn' as turn, seq from events
-        where conversation = ${conversation} and name in ('turn.started', 'turn.widened') and payload -> 'messages' ? ${message}
-        order by seq limit 1
-      )
-      select e.seq, e.name, e.payload from events e, begun
-      where e.conversation = ${conversation} and e.seq >= begun.seq and e.payload ->> 'turn' = begun.turn
-      order by e.seq
-    `,
-  )
+export const readTurnOf = ({ sql }: Database, tenant: string, conversation: string, message: string): Promise<StoredEvent[]> =>
+  sql<StoredEvent[]>`select seq, name, payload from read_turn_of(${tenant}, ${conversation}, ${message})`
 
 export const readEventsAfter = (db: Database, tenant: string, conversation: string, after: number): Promise<StoredEvent[]> =>
   readAsTenant(

@@ -13,8 +13,9 @@ export interface Answer {
 }
 
 export interface Following {
-  /** Resolves with the answer; refuses with `answer.failed` or, after so many milliseconds, with `answer.late`. */
-  answer(ms: number): Promise<Answer>
+  /** Resolves with the answer; refuses with `answer.failed` or, after so many milliseconds, with `answer.late`.
+   *  A message that was accepted before may have its answer already; that is looked up. */
+  answer(ms: number, accepted: { duplicate?: true }): Promise<Answer>
   end(): void
 }
 
@@ -53,9 +54,8 @@ export function followMessage({ db, bus }: { db: Database; bus: Bus }, tenant: s
   const leave = bus.watch(roomOf(tenant, conversation), ({ name, payload }) => take(name, payload as TurnEvent))
   return {
     end: leave,
-    async answer(ms) {
-      // A message that was sent before may have its answer already.
-      for (const { name, payload } of await readTurnOf(db, tenant, conversation, message)) take(name, payload as TurnEvent)
+    async answer(ms, { duplicate }) {
+      if (duplicate) for (const { name, payload } of await readTurnOf(db, tenant, conversation, message)) take(name, payload as TurnEvent)
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, ms)

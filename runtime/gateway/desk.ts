@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Part } from '../../machines/message.ts'
 import { type Policy, policyFor } from '../../machines/policy.ts'
 import { Refusal, type RefusalCode } from '../../machines/refusal.ts'
-import { type Conversation, findConversation, findMessage, isTakenElsewhere } from '../../sql/conversations.ts'
+import { type Conversation, findConversation, findMessage } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Engine } from '../host/engine.ts'
 import { failpoint } from '../host/failpoint.ts'
@@ -50,22 +50,31 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
 
   async function open(principal: Principal, id: string): Promise<Conversation | undefined> {
     const found = await findConversation(db, principal.tenant.id, id)
-    if (found ? !mayRead(principal, found.owner) : await isTakenElsewhere(db, principal.tenant.id, id))
-      throw new Refusal('conversation.unknown')
+    if (found === 'taken' || (found && !mayRead(principal, found.owner))) throw new Refusal('conversation.unknown')
     return found
   }
 
   const owners = new Map<string, string>()
+  /** Questions to the store that are under way: who asks meanwhile waits for the same answer, and so does not overtake. */
+  const asking = new Map<string, Promise<string | undefined>>()
 
   /** Whose it is, mostly without asking the store; undefined when nobody has begun it. */
   async function ownerOf(principal: Principal, id: string): Promise<string | undefined> {
     const key = `${principal.tenant.id}/${id}`
-    const known = owners.get(key)
-    if (known !== undefined) {
-      if (!mayRead(principal, known)) throw new Refusal('conversation.unknown')
-      return known
-    }
-    const found = await open(principal, id)
+    const known = owners.get(key) ?? (await (asking.get(key) ?? ask(principal.tenant.id, key, id)))
+    if (known !== undefined && !mayRead(principal, known)) throw new Refusal('conversation.unknown')
+    return known
+  }
+
+  function ask(tenant: string, key: string, id: string): Promise<string | undefined> {
+    const answer = lookUp(tenant, key, id).finally(() => asking.delete(key))
+    asking.set(key, answer)
+    return answer
+  }
+
+  async function lookUp(tenant: string, key: string, id: string): Promise<string | undefined> {
+    const found = await findConversation(db, tenant, id)
+    if (found === 'taken') throw new Refusal('conversation.unknown')
     if (!found) return undefined
     if (owners.size >= OWNERS) owners.delete(owners.keys().next().value as string)
     owners.set(key, found.owner)

@@ -40,8 +40,8 @@ export function chatRoutes(app: App, needs: Needs) {
     const id = more.id ?? randomUUID()
     const following = followMessage({ db, bus }, principal.tenant.id, conversation, id)
     try {
-      await desk.accept(principal, { conversation, id, text, ...(more.bot && { bot: more.bot }) })
-      return await following.answer(answerTimeout)
+      const accepted = await desk.accept(principal, { conversation, id, text, ...(more.bot && { bot: more.bot }) })
+      return await following.answer(answerTimeout, accepted)
     } finally {
       following.end()
     }

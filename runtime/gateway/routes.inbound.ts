@@ -32,8 +32,9 @@ export function inboundRoutes(app: App, { db, bus, desk, guard, answerTimeout }:
       try {
         // Whoever sees all speaks for the person; anybody else owns the threads that they begin, or could not go on with them.
         const owner = seesAll(principal) ? `${channel}:${from.external_id}` : principal.who
-        await desk.accept(principal, { conversation, id, text: content.text, channel, owner, ...(to && { bot: to.external_id }) })
-        const { message, turn, model } = await following.answer(answerTimeout)
+        const bot = to && { bot: to.external_id }
+        const accepted = await desk.accept(principal, { conversation, id, text: content.text, channel, owner, ...bot })
+        const { message, turn, model } = await following.answer(answerTimeout, accepted)
         return {
           id: message.id,
           tenant_id: tenant.id,
