@@ -100,8 +100,9 @@ export function createPatrol({ db, node, clock, log, presence, take, apply }: Ne
 
   return {
     async start() {
-      await inherit()
+      // Our own first: what we inherit stands under our name from then on, and would be adopted a second time.
       await adopt([node])
+      await inherit()
       await takeWaiting()
       next()
     },

@@ -167,6 +167,21 @@ for (const variant of stores()) {
     await finished(c)
   })
 
+  test('work of a node that is gone is adopted once', async () => {
+    const c = chat()
+    const gone = createHeart({ db: db(), node: 'gone', fill: () => ({ validate: endless }) })
+    hearts.push(gone)
+    await db().sql`insert into nodes (node, lock_key) values ('gone', 4711)`
+    await gone.say(c, 'm1')
+    await until(async () => (await rows<{ src: string }>('effects', c))[0]?.src === 'validate', 'the check')
+    crash(gone)
+    await heart({ node: 'n4', clock: handClock(gone.clock.now()), fill: () => ({ validate: endless }) })
+    assert.equal(
+      (await rows<{ claim_node: string; attempt: number }>('effects', c)).map(({ claim_node, attempt }) => [claim_node, attempt]),
+      [['n4', 2]],
+    )
+  })
+
   test('a tenant sees itself among the tenants and nobody else', async () => {
     await keepTenant(db(), { id: '11111111-1111-4111-8111-111111111111', name: 'another' })
     const seen = await asTenant(db(), tenant, (sql) => sql<{ id: string }[]>`select id from tenants`)
