@@ -1,0 +1,65 @@
+/** What every door shares, on a real store whose answers can come late. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Principal } from '../../../runtime/gateway/auth.ts'
+import { createDesk } from '../../../runtime/gateway/desk.ts'
+import type { Database } from '../../../sql/database.ts'
+import { demo } from '../../../sql/tenants.ts'
+import { pglite } from '../../support/postgres.ts'
+import { ward } from '../../support/ward.ts'
+import { within } from '../../support/within.ts'
+
+const test = suite('the desk')
+const { db, heart, messages } = ward(test, pglite)
+const owner: Principal = { tenant: demo, who: 'ann', role: 'owner' }
+
+/** A store with several connections, whose answer to the first question about a conversation is overtaken by all others. */
+function overtaken(db: Database): Database {
+  let asked = 0
+  const sql = new Proxy(db.sql, {
+    apply(target, self, args: [TemplateStringsArray, ...unknown[]]) {
+      const run = () => Reflect.apply(target as never, self, args) as Promise<unknown>
+      if (!args[0]?.join?.('').includes('find_conversation') || asked++ > 0) return run()
+      return new Promise((resolve) => setTimeout(resolve, 50)).then(run)
+    },
+  })
+  return { ...db, sql } as Database
+}
+
+test('messages sent at once to a new conversation are accepted in the order in which they were sent', async () => {
+  const { engine } = await heart()
+  const desk = createDesk({ db: overtaken(db()), engine, maxLength: 1_000, policy: {}, isDraining: () => false })
+  const conversation = crypto.randomUUID()
+  const ids = ['m1', 'm2', 'm3']
+  const told = await within(10_000, Promise.all(ids.map((id) => desk.accept(owner, { conversation, id, text: `this is ${id}` }))))
+  assert.equal(
+    told.map(({ id }) => id),
+    ids,
+  )
+  assert.ok((told[0]?.seq ?? 0) < (told[1]?.seq ?? 0) && (told[1]?.seq ?? 0) < (told[2]?.seq ?? 0), JSON.stringify(told))
+  assert.equal(
+    (await messages(conversation)).filter(({ role }) => role === 'user').map(({ text }) => text),
+    ids.map((id) => `this is ${id}`),
+  )
+})
+
+test('a stranger does not get an answer because the owner asked in the same moment', async () => {
+  const { engine } = await heart()
+  const desk = createDesk({ db: overtaken(db()), engine, maxLength: 1_000, policy: {}, isDraining: () => false })
+  const conversation = crypto.randomUUID()
+  await desk.accept(owner, { conversation, id: 'm1', text: 'mine' })
+  const stranger: Principal = { tenant: demo, who: 'bob', role: 'visitor' }
+  const both = await within(
+    10_000,
+    Promise.allSettled([
+      desk.accept(owner, { conversation, id: 'm2', text: 'mine too' }),
+      desk.accept(stranger, { conversation, id: 'm3', text: 'let me in' }),
+    ]),
+  )
+  assert.equal(
+    both.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
+})
+
+test.run()
