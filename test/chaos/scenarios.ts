@@ -2,7 +2,7 @@
 import { type Failpoint, failpoints } from '../../runtime/host/failpoint.ts'
 import type { Manner } from './double.ts'
 import type { StoreKind } from './ground.ts'
-import { now } from './journal.ts'
+import { type Entry, now } from './journal.ts'
 import type { Habits } from './talker.ts'
 import type { World } from './world.ts'
 
@@ -91,7 +91,7 @@ export const scenarios: readonly Scenario[] = [
     stores: both,
     habits: { losesAnswer: 0.3, twice: 0.4, burst: 0.4 },
     async strike(world) {
-      const sent = () => world.talks.reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === 'sent').length, 0)
+      const sent = () => count(world, 'sent')
       for (const before = sent(), end = now() + 1_000; sent() === before && now() < end; ) await moment(2)
       await moment(world.chance.below(8))
       return { at: await world.kill() }
@@ -152,18 +152,23 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'disk',
-    about: 'the disk of the store is full for 0.2 to 2 s',
+    about: 'the disk of the store is full until somebody notices, and for 0.2 to 2 s more',
     kills: false,
     stores: both,
     breaks: 'disk',
     mayEnd: true,
-    async strike({ chance, ground }) {
+    async strike(world) {
+      const { chance, ground } = world
       await moment(chance.below(300))
+      const noticed = () => refused(world) + world.surprises.length
+      const before = noticed()
       await ground.disk?.fill()
+      for (let waited = 0; waited < 10_000 && noticed() === before; waited += 20) await moment(20)
+      const bites = noticed() > before
       await moment(between(chance, 200, 2_000))
       await ground.disk?.clear()
       await ground.server?.revive()
-      return { at: now() }
+      return bites ? { at: now() } : undefined
     },
   },
   {
@@ -203,7 +208,10 @@ export const scenarios: readonly Scenario[] = [
   },
 ]
 
-const stalled = ({ talks }: World) => talks.reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === 'stalled').length, 0)
+const count = ({ talks }: World, what: Entry['t']) =>
+  talks.reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === what).length, 0)
+const stalled = (world: World) => count(world, 'stalled')
+const refused = (world: World) => count(world, 'refused')
 
 /** Many stalls in one life, each after some passes more. */
 function stalls(chance: Chance): string {
