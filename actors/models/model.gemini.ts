@@ -1,9 +1,10 @@
-/** Gemini, over the raw chunks of generateContentStream. */
+/** Gemini: the SDK asks for generateContentStream, and its chunks are read here. */
 import type { Content, FinishReason, FunctionCall, GenerateContentConfig, GenerateContentResponseUsageMetadata, Part } from '@google/genai'
 import { inventedIds, isInvented } from './arguments.ts'
 import { honest } from './honest.ts'
 import type { Effort, EndReason, ModelEvent, ModelMessage, ModelRequest, Provider } from './model.ts'
 import { put } from './model.gemini.arguments.ts'
+import { tapped } from './model.gemini.events.ts'
 import { type Fetch, type Wire, wire } from './wire.ts'
 
 export interface GeminiKey {
@@ -29,13 +30,14 @@ interface Call {
 
 async function* read(key: GeminiKey, request: ModelRequest, signal: AbortSignal, call: Wire): AsyncGenerator<ModelEvent> {
   const { GoogleGenAI } = await import('@google/genai')
+  const tap = tapped(call.fetch)
   // No `timeout`: theirs kills a healthy stream. No `retryOptions`: the retries are ours.
   const client = new GoogleGenAI({
     vertexai: false,
     apiKey: key.apiKey,
-    httpOptions: { ...(key.baseUrl ? { baseUrl: key.baseUrl } : {}), fetch: call.fetch },
+    httpOptions: { ...(key.baseUrl ? { baseUrl: key.baseUrl } : {}), fetch: tap.fetch },
   })
-  const chunks = await client.models.generateContentStream({
+  await client.models.generateContentStream({
     model: request.model,
     contents: request.messages.map(contentOf),
     config: configOf(request, signal),
@@ -47,41 +49,43 @@ async function* read(key: GeminiKey, request: ModelRequest, signal: AbortSignal,
   let open: Call | undefined
   let called = false
   let finished: FinishReason | undefined
-  for await (const chunk of chunks) {
-    if (chunk.usageMetadata?.promptTokenCount !== undefined) yield usageOf(chunk.usageMetadata)
-    const blocked = chunk.promptFeedback?.blockReason
-    if (blocked) return yield { t: 'fail', kind: 'policy', message: `the prompt was blocked: ${blocked}`, partial: false }
-    const candidate = chunk.candidates?.[0]
-    for (const part of candidate?.content?.parts ?? []) {
-      if (part.text && part.thought) yield { t: 'think', d: part.text }
-      else if (part.text) yield { t: 'text', d: part.text }
-      if (part.functionCall) {
-        const piece = part.functionCall
-        if (!open) {
-          open = { id: piece.id ?? invent(), name: piece.name ?? '', args: {} }
-          called = true
-          yield { t: 'tool', id: open.id, name: open.name }
-          parts.push({ ...part, functionCall: { ...(piece.id ? { id: piece.id } : {}), name: open.name, args: open.args } })
-        }
-        Object.assign(open.args, piece.args)
-        for (const value of piece.partialArgs ?? []) put(open.args, value)
-        if (!goesOn(piece)) {
-          yield { t: 'toolReady', ...open }
-          open = undefined
-        }
-      } else keep(parts, part)
-    }
-    for (const found of candidate?.groundingMetadata?.groundingChunks ?? []) {
-      const source = found.retrievedContext ?? found.web
-      if (!source) continue
-      const id = source.uri ?? source.title ?? ('fileSearchStore' in source ? source.fileSearchStore : undefined) ?? ''
-      const quote = 'text' in source ? source.text : undefined
-      yield {
-        t: 'cite',
-        citation: { id, title: source.title ?? id, ...(source.uri ? { url: source.uri } : {}), ...(quote ? { quote } : {}) },
+  for await (const chunks of tap.events()) {
+    for (const chunk of chunks) {
+      if (chunk.usageMetadata?.promptTokenCount !== undefined) yield usageOf(chunk.usageMetadata)
+      const blocked = chunk.promptFeedback?.blockReason
+      if (blocked) return yield { t: 'fail', kind: 'policy', message: `the prompt was blocked: ${blocked}`, partial: false }
+      const candidate = chunk.candidates?.[0]
+      for (const part of candidate?.content?.parts ?? []) {
+        if (part.text && part.thought) yield { t: 'think', d: part.text }
+        else if (part.text) yield { t: 'text', d: part.text }
+        if (part.functionCall) {
+          const piece = part.functionCall
+          if (!open) {
+            open = { id: piece.id ?? invent(), name: piece.name ?? '', args: {} }
+            called = true
+            yield { t: 'tool', id: open.id, name: open.name }
+            parts.push({ ...part, functionCall: { ...(piece.id ? { id: piece.id } : {}), name: open.name, args: open.args } })
+          }
+          Object.assign(open.args, piece.args)
+          for (const value of piece.partialArgs ?? []) put(open.args, value)
+          if (!goesOn(piece)) {
+            yield { t: 'toolReady', ...open }
+            open = undefined
+          }
+        } else keep(parts, part)
       }
+      for (const found of candidate?.groundingMetadata?.groundingChunks ?? []) {
+        const source = found.retrievedContext ?? found.web
+        if (!source) continue
+        const id = source.uri ?? source.title ?? ('fileSearchStore' in source ? source.fileSearchStore : undefined) ?? ''
+        const quote = 'text' in source ? source.text : undefined
+        yield {
+          t: 'cite',
+          citation: { id, title: source.title ?? id, ...(source.uri ? { url: source.uri } : {}), ...(quote ? { quote } : {}) },
+        }
+      }
+      if (candidate?.finishReason) finished = candidate.finishReason
     }
-    if (candidate?.finishReason) finished = candidate.finishReason
   }
   if (finished === undefined) return
   const reason = reasons[finished] ?? (refused.test(finished) ? 'filter' : undefined)
