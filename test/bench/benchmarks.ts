@@ -1,6 +1,8 @@
 /** Every benchmark, in the order in which they run. */
 import type { Benchmark } from './bench.ts'
+import { adapters } from './adapters.ts'
 import { frame } from './frame.ts'
+import { store } from './store.ts'
 import { tokens } from './tokens.ts'
 
-export const benchmarks: Benchmark[] = [frame, tokens]
+export const benchmarks: Benchmark[] = [frame, tokens, adapters, store]
