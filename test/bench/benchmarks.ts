@@ -3,6 +3,8 @@ import type { Benchmark } from './bench.ts'
 import { adapters } from './adapters.ts'
 import { frame } from './frame.ts'
 import { store } from './store.ts'
+import { sideBySide } from './side-by-side.ts'
 import { tokens } from './tokens.ts'
+import { turn } from './turn.ts'
 
-export const benchmarks: Benchmark[] = [frame, tokens, adapters, store]
+export const benchmarks: Benchmark[] = [frame, tokens, adapters, sideBySide, store, turn]

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { createKnowledge } from '../../actors/knowledge.ts'
 import { createModels } from '../../actors/models/models.ts'
 import type { Provider } from '../../actors/models/model.ts'
+import type { ModelSettings } from '../../actors/models/tiers.ts'
+import type { Database } from '../../sql/database.ts'
 import { demo, keepTenant } from '../../sql/tenants.ts'
 import { memoryBus } from '../../runtime/cluster/bus.memory.ts'
 import type { Bus } from '../../runtime/cluster/bus.ts'
@@ -30,12 +32,18 @@ export interface BenchNode {
   engine: ReturnType<typeof createEngine>
 }
 
+export interface NodeNeeds {
+  provider?: Provider
+  /** Puts something between the node and its store. */
+  through?: (db: Database) => Database
+}
+
 /** On the server that BENCH_DATABASE_URL names, else on the embedded store in memory. */
-export async function openNode({ provider }: { provider?: Provider } = {}): Promise<BenchNode> {
-  const { db } = await freshStore(variantAt(process.env.BENCH_DATABASE_URL))
+export async function openNode({ provider, through = (db) => db }: NodeNeeds = {}): Promise<BenchNode> {
+  const db = through((await freshStore(variantAt(process.env.BENCH_DATABASE_URL))).db)
   await keepTenant(db, demo)
   const bus = memoryBus()
-  const models = createModels({ settings: { offlinePace: 0 }, ...(provider && { providers: { offline: provider } }) })
+  const models = createModels({ settings, ...(provider && { providers: { offline: provider } }) })
   const knowledge = createKnowledge(db, Date.now)
   const engine = createEngine({
     db,

@@ -1,0 +1,92 @@
+/** What a query reads must not grow with what there is: pages that it touches in a small store and in one that holds a lot. */
+import type { Database } from '../../sql/database.ts'
+import type { Row } from './bench.ts'
+import { openGround, stepFrom, tenant } from './store.ground.ts'
+
+/** A number after every event of the past. */
+const AFTER = 1_000_000
+
+/** Everything that is asked in a step, a turn, a join or a look for work. The conversation `rest7` has a long past. */
+const queries = (db: Database): Record<string, () => Promise<unknown>> => {
+  const pages = (call: string, ...given: unknown[]) =>
+    db.sql.unsafe(`explain (analyze, buffers, format json) select * from ${call}`, given as never[])
+  const step = (version: number) =>
+    JSON.stringify([{ n: 0, ...stepFrom(version, 'rest7'), emits: [{ seq: AFTER + version, name: 'turn.classified', payload: {} }] }])
+  let version = 0
+  return {
+    'commit of a step': () => pages(`commit_steps('${step(++version).replaceAll("'", "''")}', 'bench')`),
+    'load of an actor': () => pages('load_actor($1, $2)', tenant, 'rest7'),
+    'look for a conversation': () => pages('find_conversation($1, $2)', tenant, 'rest7'),
+    'history of a turn': () => pages(`read_history($1, $2, array['m1'], 40)`, tenant, 'rest7'),
+    'page of a join': () => pages('read_page($1, $2, $3, 500, 50)', tenant, 'rest7', 1),
+    'turn of a message': () => pages('read_turn_of($1, $2, $3)', tenant, 'rest7', 'last'),
+    'due timers': () => pages('due_timers(now(), 500)'),
+    'next timer': () => pages('next_timer(now())'),
+    'events that wait': () => pages('waiting_envelopes(500)'),
+  }
+}
+
+interface Plan {
+  Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number }
+}
+
+async function touched(url: string | undefined, conversations: number, past: number): Promise<Map<string, number>> {
+  const { db, close } = await openGround(url, conversations)
+  try {
+    await fill(db, conversations, past)
+    const figures = new Map<string, number>()
+    for (const [name, ask] of Object.entries(queries(db))) {
+      // The first calls of a session read the catalogue.
+      for (let times = 0; times < 3; times++) {
+        const [row] = (await ask()) as { 'QUERY PLAN': [Plan] }[]
+        const plan = row?.['QUERY PLAN'][0].Plan
+        figures.set(name, (plan?.['Shared Hit Blocks'] ?? 0) + (plan?.['Shared Read Blocks'] ?? 0))
+      }
+    }
+    return figures
+  } finally {
+    await close()
+  }
+}
+
+/** A long past for one conversation, timers that are not due and keys that were applied for all. */
+async function fill({ sql }: Database, conversations: number, past: number): Promise<void> {
+  await sql`
+    insert into messages (tenant_id, conversation, seq, id, role, text, at)
+    select ${tenant}, 'rest7', n * 2, case n when ${past}::int then 'last' else 'm' || n end, 'user', 'why is the sky blue?', 0
+    from generate_series(1, ${past}::int) n
+  `
+  await sql`
+    insert into events (tenant_id, conversation, seq, name, payload, at)
+    select ${tenant}, 'rest7', n, case n % 2 when 0 then 'message.accepted' else 'turn.started' end,
+      jsonb_build_object('turn', 't' || n, 'messages', jsonb_build_array(case n when ${2 * past + 1}::int then 'last' else 'm' || (n - 1) / 2 end)), now()
+    from generate_series(1, ${2 * past + 1}::int) n
+  `
+  await sql`
+    insert into inbox (tenant_id, actor, dedup_key, applied_version)
+    select ${tenant}, 'rest' || n, 'message:m0', 1 from generate_series(0, ${conversations - 1}::int) n
+  `
+  await sql`
+    insert into timers (tenant_id, actor, id, shard, fire_at)
+    select ${tenant}, 'rest' || n, '9:9', 7, now() + interval '1 hour' from generate_series(0, ${conversations - 1}::int) n
+  `
+  await sql`update conversations set seq = ${2 * past + 1} where id = 'rest7'`
+  await sql`analyze`
+}
+
+export async function pagesTouched(url: string | undefined, short: boolean): Promise<Row[]> {
+  const [few, many, brief, long] = short ? [500, 2_000, 100, 400] : [1_000, 200_000, 100, 10_000]
+  const small = await touched(url, few as number, brief as number)
+  const large = await touched(url, many as number, long as number)
+  return [...large].map(([name, pages]) => ({
+    what: `pages: ${name}`,
+    unit: '',
+    ours: [pages],
+    bare: [small.get(name) as number],
+    // A tree of keys is a level or two deeper.
+    bar: { of: 'ratio', most: 2 },
+    ...(name === 'commit of a step' && {
+      note: `ours at ${(many as number).toLocaleString('en')} conversations and ${(long as number).toLocaleString('en')} messages in one, bare at ${few} and ${brief}`,
+    }),
+  }))
+}

@@ -1,0 +1,88 @@
+/** Sixty-four conversations that are busy all the time: each sends its next step when the last one is durable. */
+import { createCommitter } from '../../runtime/host/committer.ts'
+import { systemClock } from '../../runtime/host/clock.ts'
+import { type Told, createHost } from '../../runtime/host/host.ts'
+import { silent } from '../../runtime/watch/log.ts'
+import { loadActor } from '../../sql/actors.ts'
+import type { Database } from '../../sql/database.ts'
+import { draft, policy, sorted } from '../support/samples.ts'
+import { quantile } from './bench.ts'
+import { populate, stepFrom, tenant } from './store.ground.ts'
+
+export interface Run {
+  /** Durable steps a second. */
+  rate: number
+  /** Milliseconds from the request to the answer. */
+  p50: number
+  p99: number
+}
+
+/** The commit path alone. */
+export async function commits(db: Database, busy: number, seconds: number): Promise<Run> {
+  await populate(db, 'ours', busy)
+  const { commit } = createCommitter(db, { node: 'bench' })
+  return during(busy, seconds, async (at, isOver, timed) => {
+    for (let version = 1; !isOver(); version++) {
+      const outcome = await timed(() => commit(stepFrom(version, `ours${at}`)))
+      if (outcome !== 'done') throw new Error(`a step of an actor that nobody else moves was ${outcome}`)
+    }
+  })
+}
+
+const outputs: Record<string, () => unknown> = { classify: () => sorted(), answer: () => draft(), validate: () => ({ pass: true }) }
+
+/** Whole steps of the conversation's own chart: told to the host, stepped, committed, told back. Four make a turn. */
+export async function steps(db: Database, busy: number, seconds: number): Promise<Run> {
+  const host = createHost({
+    clock: systemClock,
+    log: silent,
+    committer: createCommitter(db, { node: 'bench' }),
+    load: (tenant, actor) => loadActor(db, tenant, actor),
+    bury: async (_, error) => {
+      throw error
+    },
+    committed() {},
+    retell: async () => {},
+    recovered: async () => {},
+  })
+  try {
+    return await during(busy, seconds, async (at, isOver, timed) => {
+      const actor = `whole${at}`
+      const birth = { kind: 'conversation' as const, owner: 'someone', channel: 'web', input: { conversation: actor, policy: policy() } }
+      for (let turn = 0; !isOver(); turn++) {
+        const event = { type: 'message.received', message: { id: `m${turn}`, text: 'why is the sky blue?' } }
+        const from = { tenant, actor, dedup: `message:m${turn}`, envelope: { to: 'root', event } }
+        let told: Told = await timed(() => host.tell({ ...from, ...(turn === 0 && { birth }) }))
+        for (;;) {
+          const call = told.duplicate ? undefined : told.step.calls[0]
+          if (!call) break
+          const output = outputs[call.src]?.()
+          told = await timed(() => host.tell({ tenant, actor, inside: true, envelope: { call: call.id, output } }))
+        }
+      }
+    })
+  } finally {
+    host.close()
+    await host.idle()
+  }
+}
+
+type Timed = <T>(work: () => Promise<T>) => Promise<T>
+
+async function during(
+  busy: number,
+  seconds: number,
+  one: (at: number, isOver: () => boolean, timed: Timed) => Promise<void>,
+): Promise<Run> {
+  const took: number[] = []
+  const timed: Timed = async (work) => {
+    const began = performance.now()
+    const told = await work()
+    took.push(performance.now() - began)
+    return told
+  }
+  const began = performance.now()
+  const isOver = () => performance.now() - began > seconds * 1000
+  await Promise.all(Array.from({ length: busy }, (_, at) => one(at, isOver, timed)))
+  return { rate: (1000 * took.length) / (performance.now() - began), p50: quantile(took, 0.5), p99: quantile(took, 0.99) }
+}

@@ -1,0 +1,71 @@
+/** Durable steps at 64 busy conversations, against what pgbench reaches with the bare fenced statement. */
+import type { Benchmark, Row } from './bench.ts'
+import { openGround, populate, reset, sample, tenant } from './store.ground.ts'
+import { pagesTouched } from './store.pages.ts'
+import { pgbench } from './store.pgbench.ts'
+import { commits, type Run, steps } from './store.steps.ts'
+
+const BUSY = 64
+
+export const store: Benchmark = {
+  name: 'store',
+  about: `durable steps at ${BUSY} busy conversations, fsync as the server has it; bare: pgbench with one fenced statement a step`,
+  needsServer: true,
+  async run({ short, databaseUrl }) {
+    const [rounds, seconds] = short ? [1, 1] : [5, 4]
+    const ground = await openGround(databaseUrl, short ? 1_000 : 200_000)
+    const bare: number[] = []
+    const path: Run[] = []
+    const whole: Run[] = []
+    try {
+      const { db } = ground
+      for (let round = short ? 0 : -1; round < rounds; round++) {
+        await reset(db)
+        await populate(db, 'bare', BUSY)
+        const figure = await pgbench({ url: ground.url as string, tenant, actor: 'bare', clients: BUSY, seconds, ...sample })
+        await reset(db)
+        const one = await commits(db, BUSY, seconds)
+        await reset(db)
+        const other = await steps(db, BUSY, seconds)
+        if (round < 0) continue
+        bare.push(figure)
+        path.push(one)
+        whole.push(other)
+      }
+      await reset(db)
+    } finally {
+      await ground.close()
+    }
+    const rows: Row[] = [
+      { what: 'the commit path alone', unit: '/s', ours: path.map(({ rate }) => rate), bare, bar: { of: 'ratio', least: 1.2 } },
+      { what: 'whole steps, host included', unit: '/s', ours: whole.map(({ rate }) => rate), bare, bar: { of: 'ratio', least: 0.3 } },
+      { what: 'a whole step, p50', unit: 'ms', ours: whole.map(({ p50 }) => p50) },
+      { what: 'a whole step, p99', unit: 'ms', ours: whole.map(({ p99 }) => p99), bar: { of: 'ours', most: 15 } },
+    ]
+    return [...rows, ...(await embeddedRows(short)), ...(await pagesTouched(databaseUrl, short))]
+  },
+}
+
+async function embeddedRows(short: boolean): Promise<Row[]> {
+  const ground = await openGround(undefined, 1_000)
+  try {
+    const [rounds, seconds] = short ? [1, 1] : [3, 3]
+    const path: number[] = []
+    const whole: number[] = []
+    for (let round = short ? 0 : -1; round < rounds; round++) {
+      await reset(ground.db)
+      const one = await commits(ground.db, BUSY, seconds)
+      await reset(ground.db)
+      const other = await steps(ground.db, BUSY, seconds)
+      if (round < 0) continue
+      path.push(one.rate)
+      whole.push(other.rate)
+    }
+    return [
+      { what: 'embedded: the commit path alone', unit: '/s', ours: path },
+      { what: 'embedded: whole steps', unit: '/s', ours: whole },
+    ]
+  } finally {
+    await ground.close()
+  }
+}
