@@ -1,50 +1,14 @@
 /** Holds a world's journals against each other and against what is stored. The names of the invariants are those of the README. */
-import { kinds } from '../../machines/index.ts'
-import { liveNames } from '../../machines/event.ts'
-import type { Envelope, Tree } from '../../runtime/host/tree.ts'
-import { createStepper } from '../../runtime/host/step.ts'
-import type { Logic } from '../../runtime/host/xstate.ts'
+import { checkSteps } from './check.steps.ts'
+import { checkWords } from './check.words.ts'
+import { readStored } from './stored.ts'
 import type { SimStore } from './store.ts'
 import { type Ended, chatId } from './world.ts'
-
-interface StoredMessage {
-  conversation: string
-  seq: number
-  id: string
-  role: string
-  text: string
-  turn: string | null
-}
-
-interface StoredEvent {
-  conversation: string
-  seq: number
-  name: string
-  payload: { turn?: string; attempt?: number; messages?: string[]; message?: { id: string; text: string }; code?: string }
-}
-
-interface Journaled {
-  actor: string
-  version: number
-  envelope: Envelope & { birth?: unknown }
-  now: number
-}
 
 export async function check(world: Ended, store: SimStore): Promise<string[]> {
   const found: string[] = []
   const fail = (invariant: string, sentence: string) => found.push(`${invariant}: ${sentence}`)
-  const messages = await store.ask<StoredMessage>(
-    'select conversation, seq::int, id, role, text, turn from messages order by conversation, seq',
-  )
-  const events = await store.ask<StoredEvent>('select conversation, seq::int, name, payload from events order by conversation, seq')
-  const journal = await store.ask<Journaled>(
-    'select actor, version::int, envelope, now::float8 as now from journal order by actor, version',
-  )
-  const actors = await store.ask<{ id: string; version: number; tree: Tree }>('select id, version::int, tree from actors')
-  const usage = await store.ask<{ conversation: string; out: number }>(
-    'select conversation, tokens_out as out from usage where tokens_out > 0',
-  )
-  const letters = await store.ask<{ error: string }>('select error from dead_letters')
+  const { messages, events, journal, actors, usage, letters } = await readStored(store)
 
   if (world.restless) fail('I8 liveness', `after ${Math.round(world.seconds)} s ${world.restless}`)
   for (const complaint of world.complaints) fail('I8 liveness', complaint)
@@ -128,8 +92,19 @@ export async function check(world: Ended, store: SimStore): Promise<string[]> {
       }
     }
 
-    checkJournal(conversation)
-    checkCost(chat, told, mine)
+    const stops = tabs.reduce((sum, { journal }) => sum + journal.stops(), 0)
+    const stopped = told.filter(({ name, payload }) => name === 'turn.stopped' && payload.code === 'user.stopped').length
+    if (stops > stopped) fail('I11 honest failure', `chat ${chat}: ${stops} stops were acknowledged and ${stopped} turns stopped`)
+
+    const steps = journal.filter(({ actor }) => actor === conversation)
+    checkSteps(
+      steps,
+      actors.find(({ id }) => id === conversation),
+      fail,
+    )
+    const generations = world.providers.journal.filter(({ marks }) => marks.at(-1)?.startsWith(`#c${chat}m`))
+    const bills = usage.filter((bill) => bill.conversation === conversation)
+    checkWords({ chat, told, mine, generations, bills, kills: world.kills }, fail)
   }
 
   const { rings: _, residents, sockets: __, ...rest } = world.holds
@@ -137,55 +112,4 @@ export async function check(world: Ended, store: SimStore): Promise<string[]> {
   if (residents > Math.max(world.story.residents, 1)) fail('I7 bounded', `${residents} residents`)
   if (world.holds.rings > 8) fail('I7 bounded', `${world.holds.rings} timers at rest`)
   return found
-
-  /** The journal is a line without gaps or forks, and folding it gives what is stored. */
-  function checkJournal(conversation: string) {
-    const steps = journal.filter(({ actor }) => actor === conversation)
-    const actor = actors.find(({ id }) => id === conversation)
-    if (!actor) return steps.length > 0 ? fail('I4 single writer', 'a journal without an actor') : undefined
-    const stepper = createStepper(kinds.conversation.machine as unknown as Logic, { isLive: (type) => liveNames.has(type) })
-    let tree: Tree | undefined
-    for (const [at, { version, envelope, now }] of steps.entries()) {
-      if (version !== at + 1) return fail('I4 single writer', `step ${version} stands at place ${at + 1}`)
-      const { birth, ...event } = envelope
-      tree = JSON.parse(
-        JSON.stringify((tree ? stepper.step(tree, event as Envelope, now) : stepper.begin(birth, now, event as Envelope)).tree),
-      )
-    }
-    if (actor.version !== steps.length) fail('I4 single writer', `version ${actor.version} after ${steps.length} steps`)
-    if (sorted(tree) !== sorted(actor.tree)) fail('I4 single writer', 'the journal, folded, is not the state that is stored')
-  }
-
-  /** Every generation has a reason, and what was billed is what the provider made. */
-  function checkCost(chat: number, told: StoredEvent[], mine: StoredMessage[]) {
-    const marksOf = (id: string) => mine.find((message) => message.id === id)?.text.match(/#c\d+m\d+/)?.[0] ?? id
-    const inTurn = new Map<string, string>()
-    for (const { name, payload } of told)
-      if (name === 'turn.started' || name === 'turn.widened')
-        for (const id of payload.messages ?? []) inTurn.set(marksOf(id), payload.turn ?? '')
-    const whole = new Map<string, number>()
-    let made = 0
-    for (const generation of world.providers.journal) {
-      if (!generation.marks[0]?.startsWith(`#c${chat}m`)) continue
-      if (generation.end === 'whole') made++
-      const turn = inTurn.get(generation.marks.at(-1) ?? '') ?? '?'
-      if (generation.end === 'whole') whole.set(turn, (whole.get(turn) ?? 0) + 1)
-    }
-    for (const [turn, count] of whole) {
-      const of = told.filter(({ payload }) => payload.turn === turn)
-      const reasons = of.filter(({ name }) => name === 'turn.escalated' || name === 'turn.failed' || name === 'reply.retracted').length
-      if (count > 1 + reasons + world.kills)
-        fail('I9 cost', `chat ${chat}: ${turn} was written ${count} times, for ${reasons} reasons and ${world.kills} kills`)
-    }
-    const billed = usage.filter(({ conversation }) => conversation === chatId(chat)).length
-    if (billed > world.providers.journal.length) fail('I9 cost', `${billed} bills for ${made} answers`)
-  }
 }
-
-/** JSON with its keys in order, as jsonb does not keep them. */
-const sorted = (value: unknown): string =>
-  JSON.stringify(value, (_, part) =>
-    part && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  ) ?? ''

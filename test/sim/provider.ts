@@ -16,6 +16,10 @@ export interface Generation {
   /** How it ended; `cut` by whoever asked, `severed` when whoever asked was killed. */
   end: 'open' | 'whole' | 'cut' | 'severed' | 'failed' | 'hung'
   poor: boolean
+  /** Tokens as it bills them. */
+  out: number
+  /** When its last word was spoken. */
+  over: number
 }
 
 export interface Faults {
@@ -68,6 +72,8 @@ export function createProviders(chances: Chances, faults: Faults) {
       text: '',
       end: 'open',
       poor: chance.happens(lively ? faults.poor : 0),
+      out: 0,
+      over: clock.now(),
     }
     journal.push(generation)
     const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
@@ -106,12 +112,15 @@ export function createProviders(chances: Chances, faults: Faults) {
         half = whole.slice(cutAt)
         const d = whole.slice(0, cutAt)
         generation.text += d
+        generation.over = clock.now()
         yield { t: 'text', d }
       }
       const rest = `${half}.`
       generation.text += rest
+      generation.over = clock.now()
       yield { t: 'text', d: rest }
       await pause(chance.delay(0, 20))
+      generation.out = count
       yield { t: 'usage', usage: { in: 10, out: count } }
       generation.end = 'whole'
       yield { t: 'end', reason: 'stop', raw: 'stop' }

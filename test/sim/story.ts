@@ -1,6 +1,6 @@
 /** What happens in a simulated world: a list of acts, made from a seed and plain enough to be printed, stored and shortened. */
 import { busyPolicies, type Policy } from '../../machines/policy.ts'
-import { chances } from './chance.ts'
+import { type Chance, chances } from './chance.ts'
 import type { Faults } from './provider.ts'
 
 /** Milliseconds from the start of the story. */
@@ -25,6 +25,8 @@ export interface Story {
   policy: Partial<Policy>
   residents: number
   perActor: number
+  /** Milliseconds that a client waits for an acknowledgement. */
+  clientPatience: number
   /** Shares of messages with the store that break in one of the ways, and the slowest of its ways in milliseconds. */
   store: { breaking: number; slowest: number }
   provider: Faults
@@ -42,7 +44,9 @@ const texts = [
   'fix it',
 ]
 
-const LENGTH = 12_000
+const LENGTH = 5_000
+/** The last acts are over by then, those that take their time included. */
+export const SAFE = LENGTH + 10_000
 /** How long the slower ways of ending may take; a story is waited for until then. */
 const patience = { intern: 12_000, director: 15_000, ceo: 20_000 }
 
@@ -53,62 +57,64 @@ export function storyOf(seed: number): Story {
   const count = 1 + shape.below(3)
   const chats = Array.from({ length: count }, (_, n) => ({ tabs: of('chat', n).happens(0.3) ? 2 : 1 }))
   const acts: Act[] = []
-  const add = (name: string, most: number, make: (chance: ReturnType<typeof of>, at: number, chat: number, tab: number) => Act | Act[]) => {
+
+  const says = 1 + of('many', 'say').below(5)
+  for (let i = 0, said = 0; i < says; i++) {
+    const chance = of('act', 'say', i)
+    const chat = chance.below(count)
+    const at = chance.below(LENGTH)
+    const tab = chance.below(chats[chat]?.tabs ?? 1)
+    for (let burst = chance.happens(0.25) ? 3 : 1; burst > 0; burst--)
+      acts.push({ at: at + chance.below(40), do: 'say', chat, tab, text: `${chance.pick(texts)} #c${chat}m${said++}` })
+  }
+
+  /** Trouble comes while something is going on: a moment after something was said. */
+  const said = [...acts]
+  function add(name: string, most: number, make: (chance: Chance, act: { at: number; chat: number; tab: number }) => Act) {
     const many = of('many', name).below(most + 1)
     for (let i = 0; i < many; i++) {
       const chance = of('act', name, i)
       const chat = chance.below(count)
-      acts.push(...[make(chance, chance.below(LENGTH), chat, chance.below(chats[chat]?.tabs ?? 1))].flat())
+      const at = chance.pick(said).at + Math.round(chance.delay(0, 2_500))
+      acts.push(make(chance, { at, chat, tab: chance.below(chats[chat]?.tabs ?? 1) }))
     }
   }
-  let said = 0
-  add('say', 6, (chance, at, chat, tab) =>
-    Array.from(
-      { length: chance.happens(0.2) ? 3 : 1 },
-      (): Act => ({
-        at: at + chance.below(40),
-        do: 'say',
-        chat,
-        tab,
-        text: `${chance.pick(texts)} #c${chat}m${said++}`,
-      }),
-    ),
-  )
-  if (acts.length === 0) acts.push({ at: 100, do: 'say', chat: 0, tab: 0, text: `${texts[2]} #c0m0` })
-  add('stop', 2, (_, at, chat, tab) => ({ at, do: 'stop', chat, tab }))
-  add('repeat', 2, (_, at, chat, tab) => ({ at, do: 'repeat', chat, tab }))
-  if (shape.happens(0.6)) add('cut', 4, (chance, at, chat, tab) => ({ at, do: 'cut', chat, tab, silent: chance.happens(0.3) }))
-  if (shape.happens(0.2)) add('stall', 2, (chance, at, chat, tab) => ({ at, do: 'stall', chat, tab, ms: 500 + chance.below(6_000) }))
+  if (shape.happens(0.7)) add('stop', 2, (_, act) => ({ ...act, do: 'stop' }))
+  add('repeat', 1, (_, act) => ({ ...act, do: 'repeat' }))
+  if (shape.happens(0.6)) add('cut', 4, (chance, act) => ({ ...act, do: 'cut', silent: chance.happens(0.3) }))
+  const stalls = shape.happens(0.15)
+  if (stalls) add('stall', 2, (chance, act) => ({ ...act, do: 'stall', ms: 500 + chance.below(8_500) }))
   if (shape.happens(0.6))
-    add('kill', 3, (chance, at) => ({
+    add('kill', 3, (chance, { at }) => ({
       at,
       do: 'kill',
       down: 50 + chance.below(2_000),
-      ...(chance.happens(0.7) && { after: chance.below(12), stage: chance.pick(['sent', 'done'] as const) }),
+      ...(chance.happens(0.8) && { after: chance.below(12), stage: chance.pick(['sent', 'done'] as const) }),
     }))
-  if (shape.happens(0.15)) add('leave', 1, (chance, at) => ({ at, do: 'leave', down: 50 + chance.below(1_000) }))
-  if (shape.happens(0.25)) add('outage', 2, (chance, at) => ({ at, do: 'outage', ms: 100 + chance.below(4_000) }))
-  if (shape.happens(0.15)) add('claim', 1, (chance, at, chat) => ({ at, do: 'claim', chat, ms: 500 + chance.below(3_000) }))
+  if (shape.happens(0.15)) add('leave', 1, (chance, { at }) => ({ at, do: 'leave', down: 50 + chance.below(1_000) }))
+  if (shape.happens(0.25)) add('outage', 2, (chance, { at }) => ({ at, do: 'outage', ms: 100 + chance.below(3_000) }))
+  if (shape.happens(0.15)) add('claim', 1, (chance, { at, chat }) => ({ at, do: 'claim', chat, ms: 500 + chance.below(3_000) }))
   acts.sort((a, b) => a.at - b.at)
   return {
     seed,
     chats,
     policy: {
       whileBusy: shape.pick(busyPolicies),
-      window: shape.happens(0.2) ? 800 : 0,
+      window: shape.happens(0.3) ? 100 + shape.below(700) : 0,
       waiting: shape.happens(0.2) ? 2 : 20,
       attempts: 3,
       patience,
     },
-    residents: shape.happens(0.3) ? 1 : 100,
+    residents: shape.happens(0.4) ? 1 : 100,
     perActor: shape.happens(0.1) ? 2 : 64,
-    store: { breaking: rough < 0.4 ? 0 : rough < 0.9 ? 0.01 : 0.05, slowest: shape.happens(0.2) ? 120 : 6 },
+    clientPatience: shape.happens(0.3) ? 700 : 3_000,
+    store: { breaking: rough < 0.4 ? 0 : rough < 0.9 ? 0.01 : 0.05, slowest: shape.happens(0.25) ? 120 : 6 },
     provider: {
       failing: shape.happens(0.3) ? 0.3 : 0.02,
       hanging: shape.happens(0.15) ? 0.2 : 0,
       breaking: shape.happens(0.3) ? 0.2 : 0.02,
       poor: shape.happens(0.2) ? 0.4 : 0.05,
-      slow: shape.happens(0.1) ? 0.5 : 0.05,
+      slow: stalls ? 0.7 : shape.happens(0.1) ? 0.5 : 0.05,
     },
     network: shape.happens(0.3) ? 300 : 30,
     acts,

@@ -33,6 +33,7 @@ export function createWitness(label: string, now: () => number, tell: (line: str
   const sent = new Map<string, Sent>()
   const complaints: string[] = []
   const finished = new Map<string, string>()
+  let stops = 0
   let seq = 0
   let joined = false
   let behind = false
@@ -134,6 +135,7 @@ export function createWitness(label: string, now: () => number, tell: (line: str
       tell(`is answered ${name} ${JSON.stringify(answer).slice(0, 160)}`)
       const told = answer as { ok: boolean; code?: string; seq?: number }
       if (name === 'conversation.join' && told.ok) join(answer as Joined)
+      if (name === 'reply.stop' && told.ok && (answer as { stopped: boolean }).stopped) stops++
       if (name !== 'message.send') return
       const one = sent.get((payload as Sent).id)
       if (!one) return
@@ -144,7 +146,7 @@ export function createWitness(label: string, now: () => number, tell: (line: str
       } else if (told.code) one.refused = told.code
     },
   }
-  return { witness, sent, complaints, finished, seq: () => seq }
+  return { witness, sent, complaints, finished, stops: () => stops }
 }
 
 export type Journal = ReturnType<typeof createWitness>

@@ -7,7 +7,7 @@ import { chances } from './chance.ts'
 import { type Door, createConnection } from './connection.ts'
 import { type SimNode, createNode } from './node.ts'
 import { createProviders } from './provider.ts'
-import type { Act, Story } from './story.ts'
+import { type Act, SAFE, type Story } from './story.ts'
 import type { Fate, SimStore, Weather } from './store.ts'
 import { START, type Time } from './time.ts'
 import { createWitness } from './witness.ts'
@@ -18,9 +18,6 @@ export const chatId = (chat: number) => `00000000-0000-4000-8000-${String(chat).
 
 /** Simulated milliseconds that a world may take to come to rest once everything is whole again. */
 const REST = 240_000
-/** The last acts are over by then, those that take their time included. */
-const SAFE = 22_000
-
 export type Ended = Awaited<ReturnType<typeof play>>
 
 export async function play(story: Story, { time, store, trace }: { time: Time; store: SimStore; trace?: (line: string) => void }) {
@@ -112,7 +109,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
         witness: journal.witness,
         slowest: story.network,
       })
-      const client = connect({ socket: connection.socket as never, store: memoryStore(), patience: 3_000 })
+      const client = connect({ socket: connection.socket as never, store: memoryStore(), patience: story.clientPatience })
       client.open(chatId(chat))
       return { chat, tab, label, journal, connection, client }
     }),
