@@ -1,9 +1,8 @@
 /** A model service in a process of its own: every wire format, replies of a given length, at once or at a pace. */
 import { providerDouble } from '../support/provider.ts'
 import { bodyOf, type Wire, wires } from '../support/provider.wire.ts'
+import { WORDS } from './double.words.ts'
 import { serve } from './worker.ts'
-
-export const WORDS = ['Tokens ', 'of ', 'about ', 'five ', 'letters, ', 'as ', 'models ', 'say ', 'them. ']
 
 let script: { tokens: number; pace: number } = { tokens: 1, pace: 0 }
 const pieces = (tokens: number) => Array.from({ length: tokens }, (_, at) => WORDS[at % WORDS.length] as string)

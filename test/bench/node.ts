@@ -33,13 +33,15 @@ export interface BenchNode {
 }
 
 export interface NodeNeeds {
+  /** Whose the models are; without any, `provider` stands in for the offline one. */
+  settings?: ModelSettings
   provider?: Provider
   /** Puts something between the node and its store. */
   through?: (db: Database) => Database
 }
 
 /** On the server that BENCH_DATABASE_URL names, else on the embedded store in memory. */
-export async function openNode({ provider, through = (db) => db }: NodeNeeds = {}): Promise<BenchNode> {
+export async function openNode({ settings = {}, provider, through = (db) => db }: NodeNeeds = {}): Promise<BenchNode> {
   const db = through((await freshStore(variantAt(process.env.BENCH_DATABASE_URL))).db)
   await keepTenant(db, demo)
   const bus = memoryBus()
