@@ -1,7 +1,7 @@
 /** Where a world stands: a folder or a database of its own, on a server that may be ours to break, on a disk that may be small. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { appendFile, mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -90,7 +90,8 @@ async function mountDisk(folder: string, megabytes: number): Promise<Disk> {
 export interface Ground {
   settings: Record<string, string>
   read(): Promise<Stored>
-  remove(): Promise<void>
+  /** Ends it; `keep` leaves the data where somebody can look into it. */
+  remove(keep?: boolean): Promise<void>
   /** Ours to break. */
   server?: Server
   disk?: Disk
@@ -123,8 +124,9 @@ export async function layGround(folder: string, { url, breaks }: Plot): Promise<
     ...ground,
     ...(server && { server }),
     ...(disk && { disk }),
-    async remove() {
+    async remove(keep = false) {
       await server?.stop()
+      if (disk && keep) await cp(disk.folder, `${disk.folder}.kept`, { recursive: true })
       await disk?.unmount()
     },
   }
@@ -139,7 +141,7 @@ async function embeddedGround(folder: string): Promise<Ground> {
   return {
     settings: { DATA_DIR: dataDir },
     read: () => readStored({ dataDir }),
-    remove: () => rm(dataDir, { recursive: true, force: true }),
+    remove: async (keep) => void (keep || (await rm(dataDir, { recursive: true, force: true }))),
   }
 }
 
@@ -155,7 +157,7 @@ export async function serverGround(url: string): Promise<Ground> {
   return {
     settings: { DATABASE_URL: own.href },
     read: () => readStored({ url: own.href }),
-    remove: () => ask((sql) => sql`drop database ${sql(name)} with (force)`),
+    remove: async (keep) => void (keep || (await ask((sql) => sql`drop database ${sql(name)} with (force)`))),
   }
 }
 

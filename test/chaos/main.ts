@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { random } from '../support/random.ts'
 import { type Ground, Impossible, type StoreKind, layGround, leaveNote, serverGround, startServer } from './ground.ts'
+import type { Talk } from './journal.ts'
 import { type Model, startModel, wiresWithKeys } from './model.ts'
 import { type Options, Unusable, readOptions } from './options.ts'
 import { type Program, compile } from './program.ts'
 import type { Scenario } from './scenarios.ts'
-import { type Row, machine, tableOf, totalsOf } from './table.ts'
+import type { Stored } from './stored.ts'
+import { type Row, jsonOf, machine, tableOf, totalsOf } from './table.ts'
 import { habits } from './talker.ts'
 import { type Tally, type Violation, judge } from './verdict.ts'
 import { PATIENCE, openWorld } from './world.ts'
@@ -33,6 +35,8 @@ interface Workshop {
   model: Model
   /** A server for everybody; undefined when only the embedded store is looked at. */
   url: string | undefined
+  /** What is to be ended whatever happens. */
+  closers: (() => Promise<unknown>)[]
 }
 
 async function run(options: Options): Promise<number> {
@@ -40,7 +44,13 @@ async function run(options: Options): Promise<number> {
   await chmod(folder, 0o755) // PostgreSQL does not run as root, and its own user must reach its data
   const began = performance.now()
   const closers: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const one of closers.splice(0).reverse()) await one().catch((error: Error) => console.error(error.message))
+  }
+  // Servers and mounts outlive a process that is interrupted.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void close().finally(() => process.exit(130)))
   let failed = false
+  let kept = options.keep
   try {
     const url = options.stores.includes('postgres') ? await serverOf(options, folder, closers) : undefined
     const program = await compile(join(folder, 'program'))
@@ -53,8 +63,9 @@ async function run(options: Options): Promise<number> {
     await Promise.all(
       Array.from({ length: options.lanes }, async () => {
         for (let slice = slices.shift(); slice; slice = slices.shift()) {
-          const row = await runSlice(slice, { folder, options, program, model, url })
+          const row = await runSlice(slice, { folder, options, program, model, url, closers })
           failed ||= row.violations.length > 0
+          kept ||= failed
           add(rows, row)
         }
       }),
@@ -64,11 +75,12 @@ async function run(options: Options): Promise<number> {
     console.log(
       'Recovery: from the moment of a kill, or the end of a fault that lasts, to the next word at the client, conversation by conversation.',
     )
-    if (options.json) await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: all }, null, 1)}\n`)
+    if (options.json)
+      await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: all.map(jsonOf) }, null, 2)}\n`)
   } finally {
-    for (const close of closers.reverse()) await close()
-    if (!failed) await rm(folder, { recursive: true, force: true })
-    else console.log(`\nThe data of what failed is kept in ${folder}`)
+    await close()
+    if (!kept) await rm(folder, { recursive: true, force: true })
+    else console.log(`\nThe data is kept in ${folder}`)
   }
   return failed ? 1 : 0
 }
@@ -99,7 +111,7 @@ function slicesOf({ kills, stores, scenarios, seed }: Options): Slice[] {
       .filter((one) => one.stores.includes(store))
       .flatMap((scenario, place) => {
         const extra = place < kills % Math.max(1, killing) ? 1 : 0
-        let left = scenario.kills ? Math.floor(kills / killing) + extra : Math.max(2, Math.round(kills / 20))
+        let left = scenario.kills ? Math.floor(kills / killing) + extra : Math.max(1, Math.round(kills / 20))
         const slices: Slice[] = []
         for (; left > 0; left -= SLICE)
           slices.push({
@@ -116,7 +128,7 @@ function slicesOf({ kills, stores, scenarios, seed }: Options): Slice[] {
 
 const nothing: Tally = { answered: 0, stopped: 0, failed: 0, replies: 0, retracted: 0, generations: 0 }
 
-async function runSlice(slice: Slice, { folder, options, program, model, url }: Workshop): Promise<Row> {
+async function runSlice(slice: Slice, { folder, options, program, model, url, closers }: Workshop): Promise<Row> {
   const { name, store, scenario, faults, seed } = slice
   const row: Row = {
     store,
@@ -138,6 +150,8 @@ async function runSlice(slice: Slice, { folder, options, program, model, url }: 
     console.log(`– ${name}: skipped, ${error.message}`)
     return { ...row, skipped: error.message }
   }
+  const end = once((keep: boolean) => ground.remove(keep))
+  closers.push(() => end(true))
   const chance = random(seed)
   model.behave({ world: name, ...scenario.manner })
   const world = await openWorld({
@@ -167,24 +181,27 @@ async function runSlice(slice: Slice, { folder, options, program, model, url }: 
   for (const surprise of scenario.mayEnd ? [] : world.surprises) blame('live', surprise)
   row.recoveries = world.recoveries()
   for (const ms of row.recoveries) if (ms > PATIENCE) blame('live', `words came again only after ${Math.round(ms)} ms`)
-  const { violations, tally } = judge({ talks: world.talks, stored: await ground.read(), generations: await model.generations(name) })
+  const stored = await ground.read()
+  const { violations, tally } = judge({ talks: world.talks, stored, generations: await model.generations(name) })
   row.violations.push(...violations)
   row.tally = tally
   console.log(`${row.violations.length ? '✗' : '✓'} ${name}: ${row.faults} faults, ${tally.answered} answered, ${world.lives()} lives`)
-  if (row.violations.length === 0) {
-    await ground.remove()
-    await rm(home, { recursive: true, force: true })
-  } else await tell(row, world.talks, home, options.seed)
+  const keep = options.keep || row.violations.length > 0
+  await end(keep)
+  if (row.violations.length > 0) await tell(row, { talks: world.talks, stored, home, seed: options.seed })
+  if (!keep) await rm(home, { recursive: true, force: true })
   return row
 }
 
-/** What went wrong, with the whole story of the first conversation that it went wrong for. */
-async function tell(
-  { violations, scenario, store }: Row,
-  talks: Awaited<ReturnType<typeof openWorld>>['talks'],
-  home: string,
-  seed: number,
-) {
+interface Story {
+  talks: readonly Talk[]
+  stored: Stored
+  home: string
+  seed: number
+}
+
+/** What went wrong, with the whole story of the first conversation that it went wrong for: what was said, heard and stored. */
+async function tell({ violations, scenario, store }: Row, { talks, stored, home, seed }: Story) {
   for (const { promise, conversation, what } of violations.slice(0, 20))
     console.log(`  ${promise}: ${what}${conversation && ` (${conversation})`}`)
   const first = violations.find(({ conversation }) => conversation)?.conversation
@@ -192,6 +209,9 @@ async function tell(
   if (talk) {
     console.log(`  the journal of ${talk.conversation}, ${talk.door}:`)
     for (const entry of talk.entries.slice(-60)) console.log(`    ${JSON.stringify(entry).slice(0, 240)}`)
+    console.log('  stored:')
+    for (const event of stored.events.filter(({ conversation }) => conversation === first).slice(-40))
+      console.log(`    ${JSON.stringify(event).slice(0, 240)}`)
   }
   const again = `npm run chaos -- --store ${store} --scenario ${scenario} --seed ${seed}`
   await leaveNote(
@@ -199,6 +219,12 @@ async function tell(
     `${violations.map((one) => JSON.stringify(one)).join('\n')}\n\nThe seed fixes the choices and not the timing: ${again}\n`,
   )
   console.log(`  the choices of this run again: ${again}`)
+}
+
+/** Whoever comes second finds it done. */
+function once<A>(work: (argument: A) => Promise<void>): (argument: A) => Promise<void> {
+  let done: Promise<void> | undefined
+  return (argument) => (done ??= work(argument))
 }
 
 function add(rows: Map<string, Row>, row: Row) {

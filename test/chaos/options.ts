@@ -15,9 +15,11 @@ export interface Options {
   json: string | undefined
   /** A server that somebody else keeps; without it we start one of our own. */
   database: string | undefined
+  /** Keeps the data also of what did not fail. */
+  keep: boolean
 }
 
-export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--database URL] [--json FILE]
+export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--database URL] [--json FILE] [--keep]
 
 scenarios:
 ${scenarios.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}`
@@ -28,9 +30,10 @@ export class Unusable extends Error {}
 export function readOptions(argv: string[], environment: Record<string, string | undefined>): Options {
   const text = { type: 'string' } as const
   const names = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'json', 'database'] as const
-  let given: Partial<Record<(typeof names)[number], string>>
+  const named = Object.fromEntries(names.map((name) => [name, text])) as Record<(typeof names)[number], typeof text>
+  let given: Partial<Record<(typeof names)[number], string>> & { keep?: boolean }
   try {
-    given = parseArgs({ args: argv, options: Object.fromEntries(names.map((name) => [name, text])) }).values
+    given = parseArgs({ args: argv, options: { ...named, keep: { type: 'boolean' } } }).values
   } catch (error) {
     throw new Unusable(`${(error as Error).message}\n\n${usage}`)
   }
@@ -58,5 +61,6 @@ export function readOptions(argv: string[], environment: Record<string, string |
     clients: whole('clients', 1, 200, 12),
     json: given.json,
     database,
+    keep: given.keep ?? false,
   }
 }

@@ -92,6 +92,7 @@ export const scenarios: readonly Scenario[] = [
     habits: { losesAnswer: 0.3, twice: 0.4, burst: 0.4 },
     async strike(world) {
       const sent = () => count(world, 'sent')
+      await moment(world.chance.below(800)) // or hardly an answer would ever be whole
       for (const before = sent(), end = now() + 1_000; sent() === before && now() < end; ) await moment(2)
       await moment(world.chance.below(8))
       return { at: await world.kill() }
@@ -130,10 +131,10 @@ export const scenarios: readonly Scenario[] = [
     waits: false,
     settings: ({ chance }) => ({ FAILPOINTS: stalls(chance) }),
     async strike(world) {
-      const before = world.reached()
+      const before = world.logged(reached)
       for (let waited = 0; waited < 10_000; waited += 20) {
         await moment(20)
-        if (world.reached() > before) return { at: now() }
+        if (world.logged(reached) > before) return { at: now() }
       }
       return undefined
     },
@@ -160,7 +161,7 @@ export const scenarios: readonly Scenario[] = [
     async strike(world) {
       const { chance, ground } = world
       await moment(chance.below(300))
-      const noticed = () => refused(world) + world.surprises.length
+      const noticed = () => world.logged(/no space left/gi) + world.surprises.length
       const before = noticed()
       await ground.disk?.fill()
       for (let waited = 0; waited < 10_000 && noticed() === before; waited += 20) await moment(20)
@@ -211,7 +212,7 @@ export const scenarios: readonly Scenario[] = [
 const count = ({ talks }: World, what: Entry['t']) =>
   talks.reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === what).length, 0)
 const stalled = (world: World) => count(world, 'stalled')
-const refused = (world: World) => count(world, 'refused')
+const reached = /^failpoint /gm
 
 /** Many stalls in one life, each after some passes more. */
 function stalls(chance: Chance): string {

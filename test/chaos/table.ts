@@ -52,6 +52,14 @@ export function tableOf(rows: readonly Row[]): string {
   return [draw(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...lines.map(draw)].join('\n')
 }
 
+/** A row as a program reads it. */
+export function jsonOf(row: Row) {
+  const { recoveries, faults, ...rest } = row
+  const failures = failuresOf(row)
+  const recovery = { n: recoveries.length, p50: quantile(recoveries, 0.5), p99: quantile(recoveries, 0.99) }
+  return { ...rest, n: faults, failures, bound: upperBound(failures, faults), recovery }
+}
+
 export function totalsOf(rows: readonly Row[]): string {
   return (['pglite', 'postgres'] as const)
     .flatMap((store) => {

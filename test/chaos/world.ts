@@ -30,8 +30,8 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   pid(): number
   /** The next end of a life that was not by `kill`; undefined when there is none within so many milliseconds. */
   death(ms: number): Promise<{ at: number; life: number } | undefined>
-  /** How many failpoints have been reached in all lives. */
-  reached(): number
+  /** How often all lives together have logged this; the pattern is global. */
+  logged(pattern: RegExp): number
   /** Calls that the double has spoiled, by how. */
   spoiled(): Promise<string[]>
   /** kill -9, and the next life begins. Resolves with the moment. */
@@ -118,7 +118,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       await until(() => deaths.length > 0, ms)
       return deaths.shift()
     },
-    reached: () => [...readFileSync(log, 'utf8').matchAll(/^failpoint /gm)].length,
+    logged: (pattern) => [...readFileSync(log, 'utf8').matchAll(pattern)].length,
     spoiled: async () => (await model.generations(name)).flatMap(({ fault }) => fault ?? []),
     async kill() {
       killedAt = now()
