@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { createAdapter } from '@socket.io/redis-adapter'
 import { createKnowledge } from '../actors/knowledge.ts'
 import { type Models, createModels } from '../actors/models/models.ts'
 import { workLeft } from '../sql/actors.ts'
@@ -12,7 +11,6 @@ import { ping } from '../sql/ping.ts'
 import { demo, keepTenant } from '../sql/tenants.ts'
 import { memoryBus } from './cluster/bus.memory.ts'
 import { openPresence } from './cluster/presence.ts'
-import { openRedis } from './cluster/redis.ts'
 import type { Config } from './config.ts'
 import { createAuthenticator } from './gateway/auth.ts'
 import { createDesk } from './gateway/desk.ts'
@@ -54,7 +52,8 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
     settings: modelSettings(config),
     log: ({ event, ...what }) => log.warn(what, event === 'model.failed' ? 'a model failed' : 'a slow model got a rival'),
   })
-  const redis = config.redisUrl ? await openRedis(config.redisUrl) : undefined
+  // Loaded only where it is asked for: a seventh of the start would go into a client that nobody uses.
+  const redis = config.redisUrl ? await (await import('./cluster/redis.ts')).openRedis(config.redisUrl) : undefined
   const db = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir, log })
   await migrate(db)
   await keepTenant(db, demo)
@@ -144,7 +143,7 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
     frameLimit: config.bodyLimit,
   })
   rooms = sockets.rooms
-  if (redis) sockets.io.adapter(createAdapter(redis.publish, redis.control, { publishOnSpecificResponseChannel: true }))
+  if (redis) sockets.io.adapter(redis.adapter())
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)
 
   await engine.start()

@@ -1,4 +1,5 @@
 /** The two connections that control messages between nodes need. */
+import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis } from 'ioredis'
 
 /** Asked for and not there means stop: never a silent fallback. */
@@ -18,7 +19,8 @@ export async function openRedis(url: string) {
   publish.on('error', () => {})
   return {
     control,
-    publish,
+    /** Carries the control messages of Socket.IO. */
+    adapter: () => createAdapter(publish, control, { publishOnSpecificResponseChannel: true }),
     async close() {
       control.disconnect()
       publish.disconnect()
