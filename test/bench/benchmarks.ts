@@ -1,10 +1,11 @@
 /** Every benchmark, in the order in which they run. */
 import type { Benchmark } from './bench.ts'
 import { adapters } from './adapters.ts'
+import { faulty } from './faulty.ts'
 import { frame } from './frame.ts'
 import { store } from './store.ts'
 import { sideBySide } from './side-by-side.ts'
 import { tokens } from './tokens.ts'
 import { turn } from './turn.ts'
 
-export const benchmarks: Benchmark[] = [frame, tokens, adapters, sideBySide, store, turn]
+export const benchmarks: Benchmark[] = [frame, tokens, adapters, sideBySide, store, turn, faulty]

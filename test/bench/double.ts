@@ -1,11 +1,11 @@
 /** A model service in a process of its own: every wire format, replies of a given length, at once or at a pace. */
 import { providerDouble } from '../support/provider.ts'
 import { bodyOf, type Wire, wires } from '../support/provider.wire.ts'
-import { WORDS } from './double.words.ts'
+import { wordAt } from './double.words.ts'
 import { serve } from './worker.ts'
 
 let script: { tokens: number; pace: number } = { tokens: 1, pace: 0 }
-const pieces = (tokens: number) => Array.from({ length: tokens }, (_, at) => WORDS[at % WORDS.length] as string)
+const pieces = (tokens: number) => Array.from({ length: tokens }, (_, at) => wordAt(at))
 /** Whole bodies, so that the service costs nothing while somebody else is measured. */
 const bodies = new Map<string, Buffer>()
 

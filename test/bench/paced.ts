@@ -3,7 +3,7 @@
  * stream that waits until the pace is set, says one token whenever it is its turn, and ends when told.
  */
 import type { ModelEvent, Provider } from '../../actors/models/model.ts'
-import { WORDS } from './double.words.ts'
+import { wordAt } from './double.words.ts'
 
 interface Stream {
   at: number
@@ -64,7 +64,7 @@ export function paced(): Paced {
           const due = Math.floor((Math.min(elapsed, ms) / 1000) * tokensPerSecond * all.length)
           for (; said < due; said++) {
             const stream = all[said % all.length] as Stream
-            tell(stream, { t: 'text', d: WORDS[stream.at++ % WORDS.length] as string })
+            tell(stream, { t: 'text', d: wordAt(stream.at++) })
           }
           if (elapsed < ms) return
           clearInterval(timer)

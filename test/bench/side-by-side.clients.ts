@@ -1,7 +1,7 @@
 /** The same people for everybody: each asks, hears the answer to its end, and checks that it is whole. */
 import { type Socket, io } from 'socket.io-client'
 import { within } from '../support/within.ts'
-import { WORDS } from './double.words.ts'
+import { wordAt } from './double.words.ts'
 import { serve } from './worker.ts'
 
 const PATIENCE = 60_000
@@ -44,12 +44,12 @@ async function ofNexus(url: string): Promise<Person> {
   socket.on('reply.delta', (delta: { text: string }) => {
     text += delta.text
   })
-  socket.on('turn.failed', (why: object) => console.error('a turn failed', why))
   return {
     ask: () =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         text = ''
         socket.once('turn.finished', () => resolve(text))
+        socket.once('turn.failed', ({ message }: { message: string }) => reject(new Error(message)))
         socket.emit('message.send', { conversation, id: crypto.randomUUID(), text: QUESTION }, () => {})
       }),
   }
@@ -66,7 +66,7 @@ serve({
   /** One question each, spread over the first part of the time that an answer takes. Resolves with how many tokens were heard. */
   ask: async ({ name, tokens, spread }: { name: string; tokens: number; spread: number }) => {
     const crowd = crowds.get(name) ?? []
-    const whole = Array.from({ length: tokens }, (_, at) => WORDS[at % WORDS.length]).join('')
+    const whole = Array.from({ length: tokens }, (_, at) => wordAt(at)).join('')
     const answers = crowd.map(async ({ ask }, at) => {
       await new Promise((resolve) => setTimeout(resolve, (at * spread) / crowd.length))
       return await within(PATIENCE, ask(), `an answer of ${name}`)
