@@ -1,7 +1,6 @@
 /** Reads the settings, starts the system, stops on a signal. */
 import { WrongSettings, configOfProcess } from './config.ts'
-import { modelsLine } from './models.ts'
-import { startSystem } from './system.ts'
+import { openStore } from './store.ts'
 import { createLog } from './watch/log.ts'
 
 const isTerminal = process.stderr.isTTY
@@ -9,7 +8,10 @@ const isTerminal = process.stderr.isTTY
 try {
   const config = configOfProcess()
   const log = createLog({ level: config.logLevel, pretty: (config.logFormat ?? (isTerminal ? 'plain' : 'json')) === 'plain' })
-  const system = await startSystem(config, log)
+  // The store opens while the rest of the program is loaded: each takes about half of a start.
+  const opening = openStore(config, log)
+  const [{ startSystem }, { modelsLine }] = await Promise.all([import('./system.ts'), import('./models.ts')])
+  const system = await startSystem(config, log, opening)
   const store =
     system.db.kind === 'pglite'
       ? `embedded store in ${config.dataDir} (safe against a killed process, not against a power cut)`

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createKnowledge } from '../actors/knowledge.ts'
 import { type Models, createModels } from '../actors/models/models.ts'
 import { workLeft } from '../sql/actors.ts'
-import { type Database, openDatabase } from '../sql/database.ts'
+import type { Database } from '../sql/database.ts'
 import { migrate } from '../sql/migrate.ts'
 import { ping } from '../sql/ping.ts'
 import { demo, keepTenant } from '../sql/tenants.ts'
@@ -26,6 +26,7 @@ import { arm } from './host/failpoint.ts'
 import { createEngine } from './host/engine.ts'
 import { startHousekeeping } from './watch/housekeeping.ts'
 import { aboutOf, modelSettings, modelsLine } from './models.ts'
+import { openStore } from './store.ts'
 import { slotsOf } from './slots.ts'
 import { createHealth } from './watch/health.ts'
 import type { Log } from './watch/log.ts'
@@ -45,7 +46,7 @@ export interface System {
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Builds and starts everything; throws one sentence when something that was asked for is not there. */
-export async function startSystem(config: Config, log: Log): Promise<System> {
+export async function startSystem(config: Config, log: Log, opening = openStore(config, log)): Promise<System> {
   arm(config.failpoints)
   const node = config.nodeName ?? `${hostname()}-${process.pid.toString(36)}-${Math.random().toString(36).slice(2, 6)}`
   const models = createModels({
@@ -54,7 +55,7 @@ export async function startSystem(config: Config, log: Log): Promise<System> {
   })
   // Loaded only where it is asked for: a seventh of the start would go into a client that nobody uses.
   const redis = config.redisUrl ? await (await import('./cluster/redis.ts')).openRedis(config.redisUrl) : undefined
-  const db = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir, log })
+  const db = await opening
   await migrate(db)
   await keepTenant(db, demo)
   const { presence, close: leave } = await openPresence({ db, url: config.databaseUrl, node, log })
