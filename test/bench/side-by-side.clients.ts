@@ -2,15 +2,17 @@
 import { type Socket, io } from 'socket.io-client'
 import { within } from '../support/within.ts'
 import { wordAt } from './double.words.ts'
-import { serve } from './worker.ts'
+import { microseconds, serve } from './worker.ts'
 
 const PATIENCE = 60_000
+/** Milliseconds in which a crowd begins, so that its first words are not all at once. */
+const SPREAD = 4_000
 /** Small talk, so that Admin asks no model of its own: one call a turn for everybody. */
 const QUESTION = 'Hello!'
 
 interface Person {
-  /** Resolves with the whole answer, put together from its pieces. */
-  ask(): Promise<string>
+  /** Resolves with the whole answer, put together from its pieces; `first` hears the first of them. */
+  ask(first?: (text: string) => void): Promise<string>
 }
 
 const connected = (url: string) =>
@@ -23,13 +25,16 @@ const connected = (url: string) =>
 async function ofRelay(url: string): Promise<Person> {
   const socket = await connected(url)
   let text = ''
+  let hear: ((text: string) => void) | undefined
   socket.on('token', (delta: string) => {
+    if (!text) hear?.(delta)
     text += delta
   })
   return {
-    ask: () =>
+    ask: (first) =>
       new Promise((resolve) => {
         text = ''
+        hear = first
         socket.once('done', () => resolve(text))
         socket.emit('chat', QUESTION)
       }),
@@ -41,13 +46,16 @@ async function ofNexus(url: string): Promise<Person> {
   const conversation = crypto.randomUUID()
   await socket.emitWithAck('conversation.join', { conversation })
   let text = ''
+  let hear: ((text: string) => void) | undefined
   socket.on('reply.delta', (delta: { text: string }) => {
+    if (!text) hear?.(delta.text)
     text += delta.text
   })
   return {
-    ask: () =>
+    ask: (first) =>
       new Promise((resolve, reject) => {
         text = ''
+        hear = first
         socket.once('turn.finished', () => resolve(text))
         socket.once('turn.failed', ({ message }: { message: string }) => reject(new Error(message)))
         socket.emit('message.send', { conversation, id: crypto.randomUUID(), text: QUESTION }, () => {})
@@ -75,5 +83,22 @@ serve({
     if (wrong !== undefined)
       throw new Error(`${name} answered ${wrong.length} characters instead of ${whole.length}: ${wrong.slice(0, 60)}…`)
     return tokens * crowd.length
+  },
+  /** Milliseconds from the model's first word, which tells when it was sent, to its arrival. Everybody asks so many times in a row. */
+  wait: async ({ name, times }: { name: string; times: number }) => {
+    const waited: number[] = []
+    const crowd = crowds.get(name) ?? []
+    await Promise.all(
+      crowd.map(async ({ ask }, at) => {
+        await new Promise((resolve) => setTimeout(resolve, (at * SPREAD) / crowd.length))
+        for (let time = 0; time < times; time++)
+          await within(
+            PATIENCE,
+            ask((text) => waited.push((microseconds() - Number(text.split(' ')[0])) / 1000)),
+            `an answer of ${name}`,
+          )
+      }),
+    )
+    return waited
   },
 })

@@ -103,6 +103,9 @@ export function cpu(): number {
   return user + system
 }
 
+/** The clock that all processes of a machine share. */
+export const microseconds = (): number => Number(process.hrtime.bigint() / 1000n)
+
 /** What is left when everything that nobody needs is gone. */
 export async function settledMemory(): Promise<NodeJS.MemoryUsage> {
   for (let times = 0; times < 4; times++) {
