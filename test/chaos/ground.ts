@@ -38,7 +38,7 @@ export async function startServer(folder: string, options = ''): Promise<Server>
     async restart() {
       const [pid] = (await readFile(join(folder, 'data/postmaster.pid'), 'utf8')).split('\n')
       process.kill(Number(pid), 'SIGQUIT') // what pg_ctl calls an immediate stop
-      while (isThere(Number(pid))) await new Promise((resolve) => setTimeout(resolve, 10))
+      while (await isThere(pid as string)) await new Promise((resolve) => setTimeout(resolve, 10))
       await start()
     },
     async revive() {
@@ -48,13 +48,10 @@ export async function startServer(folder: string, options = ''): Promise<Server>
   }
 }
 
-function isThere(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false // it has ended, which is the answer
-  }
+/** A process that has ended and that nobody has asked about yet is not there any more. */
+async function isThere(pid: string): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return status !== '' && !/\) [ZX] /.test(status)
 }
 
 /** A disk in memory of so many megabytes, for a test that fills it. */

@@ -73,7 +73,7 @@ async function run(options: Options): Promise<number> {
     const all = [...rows.values()]
     console.log(`\n${tableOf(all)}\n\n${totalsOf(all)}\n${machine()}; ${Math.round((performance.now() - began) / 1000)} s`)
     console.log(
-      'Recovery: from the moment of a kill, or the end of a fault that lasts, to the next word at the client, conversation by conversation.',
+      'Recovery: from the moment of a kill or restart, or the end of another fault, to the next word at the client, conversation by conversation.',
     )
     if (options.json)
       await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: all.map(jsonOf) }, null, 2)}\n`)
@@ -173,7 +173,6 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
     if (!strike) continue
     row.faults++
     if (strike.what) row.what[strike.what] = (row.what[strike.what] ?? 0) + 1
-    if (!scenario.kills && strike.at !== undefined) world.strike(strike.at)
     if (scenario.waits !== false) await world.busy()
   }
   model.behave({ world: name })

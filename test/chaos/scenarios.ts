@@ -6,10 +6,8 @@ import { type Entry, now } from './journal.ts'
 import type { Habits } from './talker.ts'
 import type { World } from './world.ts'
 
+/** A fault that came about, and what it was where a scenario has several. */
 export interface Strike {
-  /** From here on words are waited for: the moment of a kill, or the end of a fault that lasts. Absent where nobody was cut off. */
-  at?: number
-  /** What it was, where a scenario has several. */
   what?: string
 }
 
@@ -68,7 +66,8 @@ export const scenarios: readonly Scenario[] = [
     stores: both,
     async strike(world) {
       await moment(world.chance.below(400))
-      return { at: await world.kill() }
+      await world.kill()
+      return {}
     },
   },
   {
@@ -81,7 +80,9 @@ export const scenarios: readonly Scenario[] = [
     settings: ({ chance }, life) => ({ GATHER_WINDOW_MS: '20', FAILPOINTS: `${pointOf(life)}:${1 + chance.below(often[pointOf(life)])}` }),
     async strike(world) {
       const death = await world.death(5_000)
-      return death ? { at: death.at, what: pointOf(death.life) } : { at: await world.kill(), what: 'not reached' }
+      if (death) return { what: pointOf(death.life) }
+      await world.kill()
+      return { what: 'not reached' }
     },
   },
   {
@@ -95,7 +96,8 @@ export const scenarios: readonly Scenario[] = [
       await moment(world.chance.below(800)) // or hardly an answer would ever be whole
       for (const before = sent(), end = now() + 1_000; sent() === before && now() < end; ) await moment(2)
       await moment(world.chance.below(8))
-      return { at: await world.kill() }
+      await world.kill()
+      return {}
     },
   },
   {
@@ -106,7 +108,8 @@ export const scenarios: readonly Scenario[] = [
     habits: { stops: 0.6 },
     async strike(world) {
       await moment(world.chance.below(400))
-      return { at: await world.kill() }
+      await world.kill()
+      return {}
     },
   },
   {
@@ -120,7 +123,8 @@ export const scenarios: readonly Scenario[] = [
       process.kill(pid, 'SIGSTOP')
       await moment(between(world.chance, 50, 3_000))
       process.kill(pid, 'SIGCONT')
-      return { at: now() }
+      world.strike()
+      return {}
     },
   },
   {
@@ -134,7 +138,9 @@ export const scenarios: readonly Scenario[] = [
       const before = world.logged(reached)
       for (let waited = 0; waited < 10_000; waited += 20) {
         await moment(20)
-        if (world.logged(reached) > before) return { at: now() }
+        if (world.logged(reached) === before) continue
+        world.strike()
+        return {}
       }
       return undefined
     },
@@ -145,10 +151,11 @@ export const scenarios: readonly Scenario[] = [
     kills: false,
     stores: ['postgres'],
     breaks: 'server',
-    async strike({ chance, ground }) {
-      await moment(chance.below(400))
-      await ground.server?.restart()
-      return { at: now() }
+    async strike(world) {
+      await moment(world.chance.below(400))
+      world.strike()
+      await world.ground.server?.restart()
+      return {}
     },
   },
   {
@@ -169,7 +176,8 @@ export const scenarios: readonly Scenario[] = [
       await moment(between(chance, 200, 2_000))
       await ground.disk?.clear()
       await ground.server?.revive()
-      return bites ? { at: now() } : undefined
+      world.strike()
+      return bites ? {} : undefined
     },
   },
   {

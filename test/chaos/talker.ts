@@ -36,7 +36,7 @@ export interface Talker {
   rest(): void
   /** Messages sent that have not come to an end, oldest first. */
   waiting(): { conversation: string; id: string; since: number }[]
-  /** Heard something since then. */
+  /** Heard words since then. */
   heardSince(at: number): boolean
   /** A fault struck: if words are being said, the time until the next one is a recovery. */
   struck(at: number): void
@@ -168,9 +168,9 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
   function take(frame: Frame) {
     const [name] = frame
     hear(so, frame)
-    heardAt = now()
+    if (name === 'reply.delta' || name === 'reply.finished') heardAt = now()
     if (name === 'reply.delta' || name === 'reply.finished' || name.startsWith('turn.f') || name === 'turn.stopped') {
-      if (struckAt !== undefined) recoveries.push(heardAt - struckAt)
+      if (struckAt !== undefined) recoveries.push(now() - struckAt)
       struckAt = undefined
     }
     for (const message of messages) message.over ||= so.ends.has(so.turnOf.get(message.id) ?? '')

@@ -28,20 +28,20 @@ export interface WorldNeeds {
 export interface World extends Pick<WorldNeeds, 'ground'> {
   chance: ReturnType<typeof random>
   pid(): number
-  /** The next end of a life that was not by `kill`; undefined when there is none within so many milliseconds. */
-  death(ms: number): Promise<{ at: number; life: number } | undefined>
+  /** Which life ends next otherwise than by `kill`; undefined when there is none within so many milliseconds. */
+  death(ms: number): Promise<{ life: number } | undefined>
   /** How often all lives together have logged this; the pattern is global. */
   logged(pattern: RegExp): number
   /** Calls that the double has spoiled, by how. */
   spoiled(): Promise<string[]>
-  /** kill -9, and the next life begins. Resolves with the moment. */
-  kill(): Promise<number>
+  /** kill -9, and the next life begins. */
+  kill(): Promise<void>
   /** Resolves when a life is ready. */
   ready(): Promise<void>
-  /** Waits until most clients have heard something in this life, so that the next fault finds them talking. */
+  /** Waits until most clients have heard words since the last fault, so that the next one finds them talking. */
   busy(): Promise<void>
-  /** Marks a fault that is not the end of a life: whoever is listening has been struck then. */
-  strike(at: number): void
+  /** Marks the moment of a fault that is not the end of a life: whoever is listening to words waits for the next one. */
+  strike(): void
   /** Lets everything come to its end and stops the server. Resolves with what never did. */
   settle(ms: number): Promise<string[]>
   talks: ReturnType<typeof createJournal>['talks']
@@ -65,12 +65,13 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
   let number = 0
   let life: Life
   let began = 0
+  let struckAt = 0
   let killedAt: number | undefined
   /** Nothing is broken any more. */
   let calm = false
   let closing = false
   /** Not yet asked about. */
-  const deaths: { at: number; life: number }[] = []
+  const deaths: { life: number }[] = []
 
   function begin(): Life {
     number++
@@ -87,7 +88,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       })
       const end = await life.ended
       const at = killedAt ?? now()
-      if (killedAt === undefined) deaths.push({ at, life: number })
+      if (killedAt === undefined) deaths.push({ life: number })
       killedAt = undefined
       for (const talker of crowd) talker.struck(at)
       if (end !== 'SIGKILL' && !closing) surprises.push(`life ${number} ended with ${end}`)
@@ -124,20 +125,19 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       killedAt = now()
       const { pid, ended } = life
       process.kill(pid, 'SIGKILL')
-      const at = killedAt
       await ended
-      return at
     },
     async ready() {
       while (!(await life.ready)) await new Promise((resolve) => setTimeout(resolve, 20))
     },
     async busy() {
       await world.ready()
-      const since = began
+      const since = Math.max(began, struckAt)
       await until(() => crowd.filter((talker) => talker.heardSince(since)).length >= clients * 0.6, 5_000)
     },
-    strike(at) {
-      for (const talker of crowd) talker.struck(at)
+    strike() {
+      struckAt = now()
+      for (const talker of crowd) talker.struck(struckAt)
     },
     async settle(ms) {
       calm = true
