@@ -8,6 +8,9 @@ import { systemPrompt } from './prompt.ts'
 import { proseOf } from './prose.ts'
 import type { Filling, Work } from './work.ts'
 
+/** Milliseconds between two looks at whether anything was heard. */
+const BEAT = 4_000
+
 /** Words on their way out; they never go through a mailbox. */
 export interface Speech {
   say(text: string): void
@@ -20,10 +23,12 @@ export interface AnswerNeeds {
   models: Pick<Models, 'stream' | 'count'>
   speech(work: Work, turn: string, attempt: number): Speech
   /** Tells watchers which model answers. */
-  announce(work: Work, status: { turn: string; agent: AnswerAsk['tier']; status: string; model: string }): void
+  announce(work: Work, status: { turn: string; agent: AnswerAsk['tier']; status: string; model?: string }): void
   history(tenant: string, conversation: string, before: string[]): Promise<Message[]>
   search(tenant: string, text: string): Promise<Passage[]>
   clock(): number
+  /** Calls back once after so many milliseconds; the answer takes it back. */
+  after(ms: number, ring: () => void): () => void
   policy?: HistoryPolicy | undefined
 }
 
@@ -39,7 +44,7 @@ export class ModelFault extends Error {
 
 /** Aborting ends the speech and throws a fault that nobody waits for; a failed call throws a `ModelFault` that says its kind. */
 export const answering =
-  ({ models, speech, announce, history, search, clock, policy }: AnswerNeeds): Filling<AnswerAsk, Draft> =>
+  ({ models, speech, announce, history, search, clock, after, policy }: AnswerNeeds): Filling<AnswerAsk, Draft> =>
   async (ask, work) => {
     const began = clock()
     const voice = speech(work, ask.turn, ask.attempt)
@@ -54,6 +59,7 @@ export const answering =
       cost: 'unknown',
       ms: 0,
     }
+    const silence = watchSilence(after, () => announce(work, { turn: ask.turn, agent: ask.tier, status: 'waiting', ...known(draft) }))
     try {
       const [past, passages] = await Promise.all([history(work.tenant, work.actor, ask.messages), search(work.tenant, ask.text)])
       const cited: Citation[] = []
@@ -71,6 +77,7 @@ export const answering =
         { signal: work.signal },
       )
       for await (const event of events) {
+        if (event.t === 'text' || event.t === 'start') silence.broken() // of thoughts the watchers hear nothing
         if (event.t === 'text') {
           // A tool came between these words and those before.
           if (spoken && !begun && event.d) voice.say('\n\n')
@@ -97,9 +104,30 @@ export const answering =
       draft.ms = clock() - began
       return draft
     } finally {
+      silence.over()
       voice.end()
     }
   }
+
+/** The model, once one has begun. */
+const known = ({ model }: Draft) => (model === 'none' ? {} : { model })
+
+/** Calls `tell` whenever nothing was heard for a while: whoever waits is never without a sign for longer than twice a beat. */
+function watchSilence(after: AnswerNeeds['after'], tell: () => void) {
+  let isQuiet = false
+  const beat = () => {
+    if (isQuiet) tell()
+    isQuiet = true
+    takeBack = after(BEAT, beat)
+  }
+  let takeBack = after(BEAT, beat)
+  return {
+    broken: () => {
+      isQuiet = false
+    },
+    over: () => takeBack(),
+  }
+}
 
 /** The person's own message is never shortened; the gateway limits it. */
 function conversationOf({ text, rounds }: AnswerAsk, before: Message[], spoken: string): ModelMessage[] {

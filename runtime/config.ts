@@ -159,7 +159,7 @@ export const settings = {
   chatApiKey: optional('CHAT_API_KEY', text, 'its key'),
   chatModel: optional('CHAT_MODEL', text, 'its model', 'HF_MODEL_NAME'),
   decisions: setting('DECISIONS', flag, false, "lets Admin ask OpenAI's Decisions endpoint"),
-  hedge: setting('HEDGE', flag, false, 'asks a second model when the first is slower than usual'),
+  hedge: setting('HEDGE', flag, false, 'asks a second model as soon as the first is slower than usual, and not only after eight seconds'),
   failpoints: setting<Armament[]>(
     'FAILPOINTS',
     failpointList,

@@ -10,6 +10,7 @@ import { validating } from '../actors/validating.ts'
 import { readHistory } from '../sql/conversations.ts'
 import type { Database } from '../sql/database.ts'
 import { type Bus, roomOf } from './cluster/bus.ts'
+import { systemClock } from './host/clock.ts'
 import { spokenBefore } from './host/engine.ts'
 import type { Slot } from './host/runner.ts'
 import type { Speeches } from './host/speech.ts'
@@ -39,6 +40,7 @@ export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record
         announce: ({ tenant, actor }, status) =>
           bus.publish({ room: roomOf(tenant, actor), name: 'agent.status', payload: { conversation: actor, ...status, at: Date.now() } }),
         clock: () => performance.now(),
+        after: systemClock.after,
       }),
       // Words may have been heard already: the machine withdraws them and begins a new attempt.
       whenLost: 'tell',

@@ -1,10 +1,11 @@
-/** Asks a second model when the first is slower than it nearly always is; whoever speaks first may go on. */
+/** Asks a second model when the first is silent for too long; whoever speaks first may go on. */
 import type { Attempt } from './attempt.ts'
 import type { Clock } from './clock.ts'
 
 const SAMPLES = 100 // remembered for each model
 const ENOUGH = 20 // below this a 95th percentile means nothing
 const SHARE = 0.05 // of all calls may be hedged, so a bad day of one provider does not double the bill
+const SILENCE = 8_000 // milliseconds that a person is let wait for one model while another could be asked
 
 export interface Hedge {
   /** After how long a second one may be asked; undefined: not this time. */
@@ -14,15 +15,21 @@ export interface Hedge {
   spent(): void
 }
 
-export function createHedge(): Hedge {
+/** Eager: as soon as a model is slower than it nearly always is. Else only after a long silence, and a model that is always slow has longer. */
+export function createHedge({ eager }: { eager: boolean }): Hedge {
   const samples = new Map<string, number[]>()
   let calls = 0
   let hedged = 0
+
+  function usual(model: string): number | undefined {
+    const seen = samples.get(model) ?? []
+    return seen.length < ENOUGH ? undefined : seen.toSorted((a, b) => a - b)[Math.ceil(seen.length * 0.95) - 1]
+  }
+
   return {
     after: (model) => {
-      const seen = samples.get(model) ?? []
-      if (seen.length < ENOUGH || hedged + 1 > calls * SHARE) return undefined
-      return seen.toSorted((a, b) => a - b)[Math.ceil(seen.length * 0.95) - 1]
+      if (hedged + 1 > calls * SHARE) return undefined
+      return eager ? usual(model) : Math.max(SILENCE, usual(model) ?? 0)
     },
     firstToken: (model, ms) => {
       const seen = samples.get(model) ?? []

@@ -37,7 +37,7 @@ export function createModels({ settings, providers, clock = systemClock, random 
   const candidates = candidatesOf(settings)
   const all: Partial<Record<string, Provider>> = { ...providersOf(settings, clock), ...providers }
   const breaker = createBreaker(clock)
-  const hedge = settings.hedge ? createHedge() : undefined
+  const hedge = createHedge({ eager: settings.hedge ?? false })
   return {
     stream: (ask, { signal }) =>
       pipe(({ tell, signal: unread }) =>

@@ -34,7 +34,7 @@ export interface Route {
   candidates: Candidate[]
   providers: Partial<Record<string, Provider>>
   breaker: Breaker
-  hedge: Hedge | undefined
+  hedge: Hedge
   clock: Clock
   random: () => number
   log: (line: Routing) => void
@@ -158,15 +158,15 @@ async function passOn(run: Attempt, tell: Route['tell']): Promise<Outcome> {
 async function begin(r: Route, candidate: Candidate, next: Candidate | undefined): Promise<{ winner: Attempt; lost?: Attempt }> {
   const started = r.clock.now()
   const first = call(r, candidate)
-  r.hedge?.called()
-  const after = next && r.breaker.rest(keyOf(next)) === 0 ? r.hedge?.after(candidate.model) : undefined
-  if (r.hedge) void first.begun.then((spoke) => (spoke ? r.hedge?.firstToken(candidate.model, r.clock.now() - started) : undefined))
+  r.hedge.called()
+  const after = next && r.breaker.rest(keyOf(next)) === 0 ? r.hedge.after(candidate.model) : undefined
+  void first.begun.then((spoke) => (spoke ? r.hedge.firstToken(candidate.model, r.clock.now() - started) : undefined))
   if (after === undefined || !next) return { winner: first }
 
   const { winner, loser } = await race({
     first,
     second: () => {
-      r.hedge?.spent()
+      r.hedge.spent()
       r.log({ event: 'model.hedged', ...next })
       return call(r, next)
     },
@@ -175,7 +175,7 @@ async function begin(r: Route, candidate: Candidate, next: Candidate | undefined
   })
   if (!loser) return { winner }
   // Left out, the slow ones would make the model look faster than it is.
-  if (loser === first) r.hedge?.firstToken(candidate.model, r.clock.now() - started)
+  if (loser === first) r.hedge.firstToken(candidate.model, r.clock.now() - started)
   return { winner, lost: loser }
 }
 

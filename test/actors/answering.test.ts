@@ -37,6 +37,7 @@ function stage(models: ReturnType<typeof fakeModels>, wish: Partial<AnswerNeeds>
     history: async () => [],
     search: async () => [],
     clock: () => (now += 25),
+    after: () => () => {},
     ...wish,
   })
   return {
@@ -70,6 +71,61 @@ test('watchers hear which model answers, and the speech notes its price', async 
   await answer({ tier: 'ceo' })
   assert.equal(heard.announced, [{ turn: 't1', agent: 'ceo', status: 'writing', model: 'tester' }])
   assert.equal(heard.notes, [{ model: 'tester' }, { usage: { in: 10, out: 5 }, cost: 0.001 }])
+})
+
+/** Models that say one part at a time, each when it is told to. */
+function stepwise(...parts: RoutedEvent[][]) {
+  let step = () => {}
+  const models = {
+    ...fakeModels([]),
+    async *stream() {
+      for (const part of parts) {
+        await new Promise<void>((resolve) => {
+          step = resolve
+        })
+        yield* part
+      }
+    },
+  }
+  return {
+    models,
+    go: async () => {
+      step()
+      await new Promise(setImmediate)
+    },
+  }
+}
+
+test('whoever waits hears within eight seconds that somebody is still being asked, and nothing after the end', async () => {
+  const rings: (() => void)[] = []
+  const tick = async () => {
+    rings.shift()?.()
+    await new Promise(setImmediate)
+  }
+  const { models, go } = stepwise([start, { t: 'text', d: 'Yes.' }], [{ t: 'think', d: 'hmm' }], [usage, stop])
+  const { answer, heard } = stage(models, {
+    after: (_, ring) => {
+      rings.push(ring)
+      return () => void rings.splice(rings.indexOf(ring), 1)
+    },
+  })
+  const answered = answer({ tier: 'ceo' })
+  await new Promise(setImmediate)
+  await tick() // begun with silence, which counts from now
+  await tick()
+  assert.equal(heard.announced, [{ turn: 't1', agent: 'ceo', status: 'waiting' }])
+  await go()
+  await tick() // something was said
+  assert.is(heard.announced.length, 2)
+  await go()
+  await tick() // a thought is nothing to those who wait
+  assert.equal(heard.announced.slice(1), [
+    { turn: 't1', agent: 'ceo', status: 'writing', model: 'tester' },
+    { turn: 't1', agent: 'ceo', status: 'waiting', model: 'tester' },
+  ])
+  await go()
+  await answered
+  assert.is(rings.length, 0)
 })
 
 test('thoughts are not spoken', async () => {

@@ -364,6 +364,32 @@ test('a hedge asks a second model when the first is slower than its p95; the fir
   assert.is(textOf(await within(1_000, third)), 'anthropic speaks.', 'three of 43 calls would be more than 5 %')
 })
 
+test('without hedging a model that stays silent for eight seconds gets a rival all the same, and one that is always slow does not', async () => {
+  const clock = handClock()
+  const anthropic = slow('anthropic', [...Array(30).fill(100), 25_000], clock)
+  const openai = slow('openai', [50], clock)
+  const models = createModels({ settings: { ...keys, geminiApiKey: undefined }, clock, providers: { anthropic, openai } })
+  const speak = () => all(models.stream(ask(), { signal: quiet() }))
+  for (let i = 0; i < 30; i++) {
+    const events = speak()
+    await clock.pass(100)
+    await within(1_000, events)
+  }
+  const silent = speak()
+  await clock.pass(8_000)
+  await clock.pass(50)
+  assert.is(textOf(await within(1_000, silent)), 'openai speaks.')
+
+  const thinker = slow('anthropic', [12_000], clock)
+  const patient = createModels({ settings: { ...keys, geminiApiKey: undefined }, clock, providers: { anthropic: thinker, openai } })
+  for (let i = 0; i < 41; i++) {
+    const events = all(patient.stream(ask(), { signal: quiet() }))
+    await clock.pass(12_000)
+    const text = textOf(await within(1_000, events))
+    if (i === 40) assert.is(text, 'anthropic speaks.')
+  }
+})
+
 test('describe tells whom each tier asks, in order', () => {
   const models = createModels({ settings: { ...keys, ollamaBaseUrl: 'http://127.0.0.1:11434' } })
   assert.equal(
