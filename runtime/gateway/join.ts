@@ -35,7 +35,9 @@ export async function join(
   const heard: Frame[] = []
   const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
   try {
-    const page = await readPage(db, tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
+    const read = () => readPage(db, tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
+    // Begun while we read: what was told meanwhile is not told again to us, and stands in the store by now.
+    const page = (await read()) ?? (heard.length > 0 ? await read() : undefined)
     if (!page) {
       if (after && after.seq > 0) throw new Refusal('cursor.ahead')
       return enter({ conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] })

@@ -17,8 +17,8 @@ import { PATIENCE, openWorld } from './world.ts'
 
 /** Faults in the life of one world: then everything comes to its end and the verdict is passed. */
 const SLICE = 30
-/** Milliseconds in which everything ends once nothing is broken any more. */
-const TAIL = 30_000
+/** Milliseconds in which everything ends once nothing is broken any more: a model that fell silent is waited for half a minute. */
+const TAIL = 120_000
 
 interface Slice {
   name: string

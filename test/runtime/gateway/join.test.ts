@@ -1,0 +1,59 @@
+/** The seam of a join, on a real store whose answers can come late. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { join } from '../../../runtime/gateway/join.ts'
+import type { Joined } from '../../../runtime/gateway/protocol.ts'
+import { roomOf } from '../../../runtime/cluster/bus.ts'
+import type { Database } from '../../../sql/database.ts'
+import { tenant } from '../../support/heart.ts'
+import { pglite } from '../../support/postgres.ts'
+import { ward } from '../../support/ward.ts'
+import { within } from '../../support/within.ts'
+
+const test = suite('a join')
+const { db, chat, heart } = ward(test, pglite)
+
+/** The answer to the first look at a page is on its way while something else happens. */
+function meanwhile(db: Database, happen: () => Promise<unknown>): Database {
+  let looked = false
+  const sql = new Proxy(db.sql, {
+    apply(target, self, args: [TemplateStringsArray, ...unknown[]]) {
+      const answer = Reflect.apply(target as never, self, args) as Promise<unknown>
+      if (looked || !args[0]?.join?.('').includes('read_page')) return answer
+      looked = true
+      return answer.then(async (page) => {
+        await happen()
+        return page
+      })
+    },
+  })
+  return { ...db, sql } as Database
+}
+
+test('a conversation that is begun while somebody joins is not missed by a word', async () => {
+  const c = chat()
+  const one = await heart()
+  const slow = meanwhile(db(), () => one.say(c, 'm1'))
+  const later: number[] = []
+  let joined: Joined | undefined
+  await within(
+    10_000,
+    join({ db: slow, bus: one.bus, engine: one.engine }, tenant, c, { seq: 0 }, (answer) => {
+      joined = answer
+      one.bus.watch(roomOf(tenant, c), ({ payload }) => {
+        const { seq } = payload as { seq?: number }
+        if (seq !== undefined) later.push(seq)
+      })
+    }),
+  )
+  await within(10_000, one.engine.runner.quiet(5_000))
+  await one.engine.host.idle()
+  const told = [...(joined?.missed ?? []).flatMap(([, payload]) => (payload as { seq?: number }).seq ?? []), ...later]
+  assert.ok(told.length >= 4, JSON.stringify(told))
+  assert.equal(
+    told,
+    told.map((_, at) => at + 1),
+  )
+})
+
+test.run()
