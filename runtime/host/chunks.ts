@@ -5,6 +5,7 @@
 import type { Chunk } from '../../sql/chunks.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
+import { failpoint } from './failpoint.ts'
 
 /** Milliseconds for which words are gathered. After a crash no more than these are missing from the log. */
 const WAIT = 250
@@ -75,7 +76,8 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
     for (const piece of pieces) piece.isTaken = true
     for (let from = 0; from < pieces.length; from += MOST) {
       const chunks = pieces.slice(from, from + MOST).map(({ attempt, start, texts }) => ({ ...attempt, start, text: texts.join('') }))
-      await keep(chunks).catch((error) => {
+      const kept = keep(chunks).then(() => failpoint('chunk.kept'))
+      await kept.catch((error) => {
         // A lost piece costs a resume its middle, which is then withdrawn and said anew; it never costs the message.
         log.warn({ err: error, chunks: chunks.length }, 'pieces of streams could not be kept')
       })

@@ -43,7 +43,7 @@ const often: Record<Failpoint, number> = {
   'step.committed': 30,
   'effect.started': 25,
   'delta.spoken': 120,
-  'chunk.kept': 8,
+  'chunk.kept': 3,
   'effect.ended': 25,
   'end.committed': 20,
   'timer.due': 6,

@@ -1,4 +1,7 @@
 /** The instants at which a test may break the process. */
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { arm, failpoint, FailpointError, failpoints, readFailpoints } from '../../../runtime/host/failpoint.ts'
@@ -60,6 +63,19 @@ test('points are read from a list, and what is no point is refused with the name
   ])
   for (const wrong of ['nowhere', 'chunk.kept:0', 'chunk.kept=burn', 'chunk.kept=stall', 'chunk.kept,'])
     assert.throws(() => readFailpoints(wrong), /step\.committed/, wrong)
+})
+
+test('every named instant is passed somewhere in the program', () => {
+  const home = fileURLToPath(new URL('../../../runtime', import.meta.url))
+  const program = readdirSync(home, { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('failpoint.ts'))
+    .map((file) => readFileSync(join(home, file), 'utf8'))
+    .join('')
+  assert.equal(
+    failpoints.filter((point) => !program.includes(`failpoint('${point}')`)),
+    [],
+  )
 })
 
 test('production refuses to be broken on purpose', () => {
