@@ -9,6 +9,8 @@ import type { Machine } from './machine.ts'
 export interface Options {
   /** Only shows that it runs: a few seconds, and no figure is judged. */
   short: boolean
+  /** For how long a soak goes on. */
+  minutes?: number | undefined
   /** A PostgreSQL server for the benchmarks that use one. */
   databaseUrl?: string | undefined
 }

@@ -4,9 +4,11 @@ import { adapters } from './adapters.ts'
 import { faulty } from './faulty.ts'
 import { firstToken } from './first-token.ts'
 import { frame } from './frame.ts'
+import { soak } from './soak.ts'
 import { store } from './store.ts'
 import { sideBySide } from './side-by-side.ts'
+import { resume } from './resume.ts'
 import { tokens } from './tokens.ts'
 import { turn } from './turn.ts'
 
-export const benchmarks: Benchmark[] = [frame, tokens, firstToken, adapters, sideBySide, store, turn, faulty]
+export const benchmarks: Benchmark[] = [frame, tokens, firstToken, adapters, resume, sideBySide, store, turn, faulty, soak]

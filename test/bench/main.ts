@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- name …] [--short] [--json FILE] [--list]`: our figure, the bare implementation's in the same run, the ratio, the
- * spread, the bar. Ends with 1 when a bar is missed or the machine was too busy for a figure to count.
+ * `npm run bench [-- name …] [--short] [--json FILE] [--list] [--minutes N]`: our figure, the bare implementation's in the same run,
+ * the ratio, the spread, the bar. Ends with 1 when a bar is missed or the machine was too busy for a figure to count.
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
@@ -35,10 +35,21 @@ async function serverAt(url: string | undefined): Promise<string | undefined> {
   }
 }
 
+function minutesOf(given: string | undefined): number | undefined {
+  const minutes = given === undefined ? undefined : Number(given)
+  if (minutes === undefined || minutes > 0) return minutes
+  throw new Misuse(`--minutes takes a number above 0, and ${given} is none.`)
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { short: { type: 'boolean', default: false }, json: { type: 'string' }, list: { type: 'boolean', default: false } },
+    options: {
+      short: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      list: { type: 'boolean', default: false },
+      minutes: { type: 'string' },
+    },
   })
   const wanted = chosen(positionals)
   if (values.list) {
@@ -53,7 +64,7 @@ async function main(): Promise<number> {
   if (homeless.some(({ name }) => positionals.includes(name)))
     throw new Misuse(`${homeless.map(({ name }) => name).join(', ')} needs a PostgreSQL server: set BENCH_DATABASE_URL.`)
 
-  const options: Options = { short: values.short, databaseUrl }
+  const options: Options = { short: values.short, minutes: minutesOf(values.minutes), databaseUrl }
   const report: Report = { machine: thisMachine(server), short: values.short, benchmarks: [] }
   console.log(machineLine(report.machine))
   for (const { name, about, run } of wanted.filter((benchmark) => !homeless.includes(benchmark))) {

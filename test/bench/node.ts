@@ -13,6 +13,7 @@ import { createAuthenticator } from '../../runtime/gateway/auth.ts'
 import { createDesk } from '../../runtime/gateway/desk.ts'
 import { openSockets } from '../../runtime/gateway/sockets.ts'
 import { createEngine } from '../../runtime/host/engine.ts'
+import type { Limits } from '../../runtime/host/host.ts'
 import type { Speeches } from '../../runtime/host/speech.ts'
 import { slotsOf } from '../../runtime/slots.ts'
 import { silent } from '../../runtime/watch/log.ts'
@@ -36,12 +37,13 @@ export interface NodeNeeds {
   /** Whose the models are; without any, `provider` stands in for the offline one. */
   settings?: ModelSettings
   provider?: Provider
+  limits?: Limits
   /** Puts something between the node and its store. */
   through?: (db: Database) => Database
 }
 
 /** On the server that BENCH_DATABASE_URL names, else on the embedded store in memory. */
-export async function openNode({ settings = {}, provider, through = (db) => db }: NodeNeeds = {}): Promise<BenchNode> {
+export async function openNode({ settings = {}, provider, limits, through = (db) => db }: NodeNeeds = {}): Promise<BenchNode> {
   const db = through((await freshStore(variantAt(process.env.BENCH_DATABASE_URL))).db)
   await keepTenant(db, demo)
   const bus = memoryBus()
@@ -52,6 +54,7 @@ export async function openNode({ settings = {}, provider, through = (db) => db }
     bus,
     log: silent,
     node: 'bench',
+    ...(limits && { limits }),
     slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
   })
   const authenticate = createAuthenticator({ db, environment: 'development', apiKey: undefined, jwtSecret: undefined })
