@@ -44,13 +44,15 @@ async function run(options: Options): Promise<number> {
   await chmod(folder, 0o755) // PostgreSQL does not run as root, and its own user must reach its data
   const began = performance.now()
   const closers: (() => Promise<unknown>)[] = []
-  const close = async () => {
-    for (const one of closers.splice(0).reverse()) await one().catch((error: Error) => console.error(error.message))
-  }
-  // Servers and mounts outlive a process that is interrupted.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void close().finally(() => process.exit(130)))
   let failed = false
   let kept = options.keep
+  const close = async () => {
+    for (const one of closers.splice(0).reverse()) await one().catch((error: Error) => console.error(error.message))
+    if (kept) console.log(`\nThe data is kept in ${folder}`)
+    else await rm(folder, { recursive: true, force: true })
+  }
+  // Servers and mounts would outlive a process that is interrupted.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void close().finally(() => process.exit(130)))
   try {
     const url = options.stores.includes('postgres') ? await serverOf(options, folder, closers) : undefined
     const program = await compile(join(folder, 'program'))
@@ -79,8 +81,6 @@ async function run(options: Options): Promise<number> {
       await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: all.map(jsonOf) }, null, 2)}\n`)
   } finally {
     await close()
-    if (!kept) await rm(folder, { recursive: true, force: true })
-    else console.log(`\nThe data is kept in ${folder}`)
   }
   return failed ? 1 : 0
 }
