@@ -57,7 +57,7 @@ function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
       answer,
     ) => {
       if (socket.data.readers.size >= JOINED) throw new Refusal('mailbox.full', { details: { conversations: JOINED } })
-      const known = await desk.open(principal, conversation)
+      const known = (await desk.ownerOf(principal, conversation)) !== undefined
       if (!known) rooms.reserve(principal, conversation)
       if (!known && bot) bots.set(conversation, bot)
       await join(needs, principal.tenant.id, conversation, after, (joined: Joined) => {

@@ -25,6 +25,8 @@ export interface Incoming {
 export interface Desk {
   /** The conversation, or undefined when nobody has begun it; refuses with `conversation.unknown` when it is somebody else's. */
   open(principal: Principal, conversation: string): Promise<Conversation | undefined>
+  /** The same question, mostly answered without the store: whose it is. */
+  ownerOf(principal: Principal, conversation: string): Promise<string | undefined>
   /** Resolves once the message is durable. */
   accept(principal: Principal, message: Incoming): Promise<{ id: string; seq: number; duplicate?: true }>
   /** Whether something was stopped. */
@@ -58,7 +60,6 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
   /** Questions to the store that are under way: who asks meanwhile waits for the same answer, and so does not overtake. */
   const asking = new Map<string, Promise<string | undefined>>()
 
-  /** Whose it is, mostly without asking the store; undefined when nobody has begun it. */
   async function ownerOf(principal: Principal, id: string): Promise<string | undefined> {
     const key = `${principal.tenant.id}/${id}`
     const known = owners.get(key) ?? (await (asking.get(key) ?? ask(principal.tenant.id, key, id)))
@@ -87,6 +88,7 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
 
   return {
     open,
+    ownerOf,
     async accept(principal, { conversation, id, text, parts, channel = 'web', bot, owner }) {
       if (isDraining()) throw new Refusal('server.draining', { retryAfter: 2 })
       checkText(text, (parts?.length ?? 0) > 0, maxLength)
