@@ -20,8 +20,9 @@ let chance = random(1)
 let share = 0
 let books: Books = { calls: 0, faults: {}, spent: 0 }
 
-/** The message that is to be answered bears its number. */
-const numberOf = ({ body }: SeenRequest) => Number([...JSON.stringify(body).matchAll(/message no\. (\d+)/g)].at(-1)?.[1] ?? 0)
+/** Each message bears its number, and those of one person rise: the highest is to be answered, wherever the wire puts it. */
+const numberOf = ({ body }: SeenRequest) =>
+  Math.max(0, ...Array.from(JSON.stringify(body).matchAll(/message no\. (\d+)/g), ([, n]) => Number(n)))
 
 const part = (text: string[]) => text.slice(0, Math.ceil(chance.next() * text.length))
 

@@ -17,6 +17,8 @@ export interface Paced {
   count(): number
   /** Every stream says so many tokens a second for so many milliseconds, one after the other. Resolves with how many were said. */
   say(tokensPerSecond: number, ms: number): Promise<number>
+  /** Goes on saying so many tokens a second until the end. */
+  drip(tokensPerSecond: number): void
   end(): void
 }
 
@@ -51,6 +53,8 @@ export function paced(): Paced {
     return { [Symbol.asyncIterator]: () => ({ next, return: close }) }
   }
 
+  let dripping: NodeJS.Timeout | undefined
+
   return {
     provider: { name: 'offline', stream: open },
     count: () => streams.size,
@@ -71,7 +75,20 @@ export function paced(): Paced {
           resolve(said)
         }, NOTCH)
       }),
+    drip(tokensPerSecond) {
+      let next = 0
+      const each = () => {
+        const all = [...streams]
+        const due = Math.ceil((all.length * tokensPerSecond * NOTCH) / 1000)
+        for (let said = 0; said < due; said++, next++) {
+          const stream = all[next % all.length]
+          if (stream) tell(stream, { t: 'text', d: wordAt(stream.at++) })
+        }
+      }
+      dripping = setInterval(each, NOTCH)
+    },
     end() {
+      clearInterval(dripping)
       for (const stream of streams) tell(stream, { t: 'end', reason: 'stop', raw: 'stop' })
     },
   }

@@ -58,7 +58,7 @@ serve({
       if (acknowledged.length > 1_000) await Promise.all(acknowledged.splice(0))
     }
     await Promise.all(acknowledged)
-    await until(() => answered + failed + refused >= sent, 'the last answers', 60_000)
+    await until(() => answered + failed + refused >= sent, 'the last answers', 300_000)
     for (const { socket } of present) socket.close()
     return { sent, answered, failed, refused }
   },

@@ -24,7 +24,7 @@ export const soak: Benchmark = {
       const live = (perSecond: number, seconds: number) => clients.ask<Lived>('live', { url, people: PEOPLE, perSecond, seconds })
       // What it can do: as many as it answers while more arrive than it can take.
       const began = performance.now()
-      const { answered } = await live(short ? 50 : 200, short ? 1 : 10)
+      const { answered } = await live(short ? 50 : 100, short ? 1 : 5)
       const perSecond = (1000 * answered) / (performance.now() - began) / 2
       await live(perSecond, short ? 1 : 60) // until everything that fills has filled
       const before = await server.ask<Held>('held')

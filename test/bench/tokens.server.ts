@@ -41,5 +41,7 @@ serve({
   relay: (conversations: string[]) => void conversations.map(relay),
   ours: (pace: Pace) => measured(ours, pace),
   bare: (pace: Pace) => measured(bare, pace),
+  drip: (tokensPerSecond: number) => ours.drip(tokensPerSecond),
   end: () => ours.end(),
+  cpu,
 })
