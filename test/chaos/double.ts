@@ -17,6 +17,8 @@ export interface Generation {
   /** Numbers all generations; each word carries it. */
   number: number
   text: string
+  /** Tokens that it bills for the words. */
+  tokens: number
   /** The double itself did not let it end. */
   fault?: string
   at: number
@@ -82,7 +84,16 @@ function answer({ headers, body, wire }: SeenRequest): Script {
   const [name, fault] = chance.below(100) < spoiled ? chance.pick(faults) : []
   const number = ++generations
   const text = piecesOf(number, long)
-  const line: Generation = { world, life: Number(life), ref, number, text: text.join(''), ...(name && { fault: name }), at: Date.now() }
+  const line: Generation = {
+    world,
+    life: Number(life),
+    ref,
+    number,
+    text: text.join(''),
+    tokens: text.length,
+    ...(name && { fault: name }),
+    at: Date.now(),
+  }
   let file = files.get(world)
   if (file === undefined) files.set(world, (file = openSync(join(folder, `${world}.generations`), 'a')))
   writeSync(file, `${JSON.stringify(line)}\n`)

@@ -13,7 +13,7 @@ import type { Stored } from './stored.ts'
 import { type Row, jsonOf, machine, tableOf, totalsOf } from './table.ts'
 import { habits } from './talker.ts'
 import { type Tally, type Violation, judge } from './verdict.ts'
-import { PATIENCE, openWorld } from './world.ts'
+import { openWorld } from './world.ts'
 
 /** Faults in the life of one world: then everything comes to its end and the verdict is passed. */
 const SLICE = 30
@@ -178,8 +178,9 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
   model.behave({ world: name })
   for (const silent of await world.settle(TAIL)) blame('live', silent)
   for (const surprise of scenario.mayEnd ? [] : world.surprises) blame('live', surprise)
-  row.recoveries = world.recoveries()
-  for (const ms of row.recoveries) if (ms > PATIENCE) blame('live', `words came again only after ${Math.round(ms)} ms`)
+  const { all, late } = world.recoveries()
+  row.recoveries = all
+  for (const ms of late) blame('live', `words came again only ${Math.round(ms)} ms after the server was ready`)
   const stored = await ground.read()
   const { violations, tally } = judge({ talks: world.talks, stored, generations: await model.generations(name) })
   row.violations.push(...violations)

@@ -22,10 +22,19 @@ export interface StoredEvent {
   payload: Payload
 }
 
+/** One call in the books. */
+export interface StoredCall {
+  conversation: string
+  turn: string
+  agent: string
+  tokens: number
+}
+
 export interface Stored {
   /** In the order of their numbers. */
   messages: StoredMessage[]
   events: StoredEvent[]
+  calls: StoredCall[]
   /** The last number of each conversation, as its own row tells. */
   conversations: { id: string; seq: number }[]
   /** Rows of work by table; all are empty when everything has ended. */
@@ -46,6 +55,7 @@ const read = async (db: Database): Promise<Stored> => ({
   ...(await asTenant(db, demo.id, async (sql) => ({
     messages: await sql<StoredMessage[]>`select conversation, seq, id, role, text, turn from messages order by conversation, seq`,
     events: await sql<StoredEvent[]>`select conversation, seq, name, payload from events order by conversation, seq`,
+    calls: await sql<StoredCall[]>`select conversation, turn, agent, tokens_out as tokens from usage`,
     conversations: await sql<{ id: string; seq: number }[]>`select id, seq from conversations`,
   }))),
   left: {

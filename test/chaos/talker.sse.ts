@@ -2,10 +2,10 @@
 import { type SseLine, lineOf } from '../support/sse.ts'
 import { type Talk, now } from './journal.ts'
 import { type Lines, lines, readLine } from './reading.ts'
-import { AGAIN, type Talker, type TalkerNeeds, passing, question } from './talker.ts'
+import { AGAIN, type Recovery, type Talker, type TalkerNeeds, passing, question } from './talker.ts'
 
 export function sseTalker({ url, chance, habits, begin, keep }: TalkerNeeds): Talker {
-  const recoveries: number[] = []
+  const recoveries: Recovery[] = []
   let talk: Talk
   let asked = 0
   let message: { id: string; since: number; so: Lines } | undefined
@@ -55,7 +55,7 @@ export function sseTalker({ url, chance, habits, begin, keep }: TalkerNeeds): Ta
         keep(talk, { t: 'line', at: now(), message: id, id: line.id, data: line.data })
         readLine(so, line)
         heardAt = now()
-        if (struckAt !== undefined) recoveries.push(heardAt - struckAt)
+        if (struckAt !== undefined) recoveries.push({ struck: struckAt, spoke: heardAt })
         struckAt = undefined
       }
       if (!so.over) keep(talk, { t: 'lost', at: now(), why: 'the stream ended without its last line' })

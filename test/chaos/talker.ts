@@ -31,6 +31,11 @@ export const habits: Habits = { twice: 0.1, losesAnswer: 0.1, burst: 0.15, early
 /** What a message asks; the double knows by `ref` whose answer it gives. */
 export const question = (ref: string) => `Please explain how the tides of the sea come about, in some words. (ref ${ref})`
 
+export interface Recovery {
+  struck: number
+  spoke: number
+}
+
 export interface Talker {
   /** Begins nothing more; what is under way goes on. */
   rest(): void
@@ -40,8 +45,8 @@ export interface Talker {
   heardSince(at: number): boolean
   /** A fault struck: if words are being said, the time until the next one is a recovery. */
   struck(at: number): void
-  /** Milliseconds from each fault to the next word. */
-  recoveries: number[]
+  /** Each fault that words were waiting in, and the next word after it; milliseconds since 1970. */
+  recoveries: Recovery[]
   /** Since when it waits to hear words again. */
   struckAt(): number | undefined
   close(): void
@@ -90,7 +95,7 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
   /** Words after which this answer is stopped, or not read for a while. */
   let stopAfter = 0
   let stallAfter = 0
-  const recoveries: number[] = []
+  const recoveries: Recovery[] = []
   const happens = (often: number) => chance.next() < often
 
   function renew() {
@@ -170,7 +175,7 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
     hear(so, frame)
     if (name === 'reply.delta' || name === 'reply.finished') heardAt = now()
     if (name === 'reply.delta' || name === 'reply.finished' || name.startsWith('turn.f') || name === 'turn.stopped') {
-      if (struckAt !== undefined) recoveries.push(now() - struckAt)
+      if (struckAt !== undefined) recoveries.push({ struck: struckAt, spoke: now() })
       struckAt = undefined
     }
     for (const message of messages) message.over ||= so.ends.has(so.turnOf.get(message.id) ?? '')

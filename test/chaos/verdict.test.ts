@@ -52,10 +52,23 @@ function story() {
       { conversation, seq: 8, id: 'c.t2.1', role: 'assistant', text: second, turn: 't2' },
     ],
     events: frames.flatMap(([name, { seq, ...payload }]) => (seq === undefined ? [] : [{ conversation, seq, name, payload }])),
+    calls: [
+      { conversation, turn: 't1', agent: 'admin', tokens: 0 },
+      { conversation, turn: 't1', agent: 'director', tokens: 5 },
+      { conversation, turn: 't2', agent: 'director', tokens: 4 },
+    ],
     conversations: [{ id: conversation, seq: 9 }],
     left: { effects: 0, timers: 0, inbox: 0, deadLetters: 0, chunks: 0 },
   }
-  const said = (number: number, life: number, ref: string, text: string): Generation => ({ world: 'w', life, ref, number, text, at: 0 })
+  const said = (number: number, life: number, ref: string, text: string): Generation => ({
+    world: 'w',
+    life,
+    ref,
+    number,
+    text,
+    tokens: text.split(' ').length - 1,
+    at: 0,
+  })
   const generations = [said(1, 1, 'm1', words(1, 9)), said(2, 2, 'm1', whole), said(3, 2, 'm2', second)]
   return { talks: [talk], stored, generations }
 }
@@ -139,6 +152,8 @@ const wrongs: [what: string, promise: Kept, wrong: (story: Story) => void][] = [
   ['a message is kept with another text', 'bytes', ({ stored }) => void (stored.messages[2]!.text = 'two')],
   ['the end of a turn is not heard', 'live', ({ talk }) => void talk.entries.pop()],
   ['one life buys an answer twice', 'cost', ({ generations }) => void generations.push({ ...generations[1]!, number: 4 })],
+  ['an answer is booked twice', 'cost', ({ stored }) => void stored.calls.push(stored.calls[1]!)],
+  ['an answer is not in the books', 'cost', ({ stored }) => void stored.calls.pop()],
   ['work is left', 'rest', ({ stored }) => void (stored.left.chunks = 2)],
 ]
 

@@ -5,16 +5,16 @@
 import type { Generation } from './double.ts'
 import type { Talk } from './journal.ts'
 import { type Lines, lines, readAgain, readLine } from './reading.ts'
-import type { Stored, StoredEvent, StoredMessage } from './stored.ts'
+import type { Stored, StoredCall, StoredEvent, StoredMessage } from './stored.ts'
 
 export const promises = {
   loss: 'every acknowledged message comes to an end that is told',
   once: 'one answer to a message',
   order: 'answers in the order of acceptance, events without a gap',
   bytes: 'what was heard is what is stored and what the model said, byte for byte, and attempts are never mixed',
-  cost: 'at most one generation bought again by a crash and conversation',
+  cost: 'at most one generation bought again by a crash and conversation, and the price of every answer once in the books',
   rest: 'no work is left in the end',
-  live: 'words again within the limit after a fault',
+  live: 'words again within 15 s once everything is there again',
 } as const
 
 export type Kept = keyof typeof promises
@@ -48,6 +48,7 @@ export function judge({ talks, stored, generations }: Evidence): { violations: V
   const tally: Tally = { answered: 0, stopped: 0, failed: 0, replies: 0, retracted: 0, generations: generations.length }
   const eventsOf = byConversation(stored.events)
   const messagesOf = byConversation(stored.messages)
+  const callsOf = byConversation(stored.calls)
   const byNumber = new Map(generations.map((one) => [one.number, one]))
   for (const talk of talks) {
     const blame = (promise: Kept, what: string) => void violations.push({ promise, conversation: talk.conversation, what })
@@ -59,6 +60,7 @@ export function judge({ talks, stored, generations }: Evidence): { violations: V
     lookAtOrder(turns, messages, blame)
     lookAtSending(talk, messages, blame)
     lookAtWords(messages, events, turns, byNumber, blame)
+    lookAtBooks(messages, events, callsOf.get(talk.conversation) ?? [], byNumber, blame)
     if (talk.door === 'socket') lookAtHearing(talk, messages, turns, blame)
     else lookAtLines(talk, messages, turns, blame)
     tally.replies += messages.filter(({ role }) => role === 'assistant').length
@@ -214,6 +216,26 @@ function lookAtWords(
     }
   }
 }
+
+/** What the model billed for an answer that was delivered whole stands in the books, once. */
+function lookAtBooks(
+  messages: readonly StoredMessage[],
+  events: readonly StoredEvent[],
+  calls: readonly StoredCall[],
+  byNumber: ReadonlyMap<number, Generation>,
+  blame: Blame,
+) {
+  const partial = new Set(events.filter(({ payload }) => 'partial' in payload).map(({ payload }) => payload.turn))
+  for (const { role, turn, text } of messages) {
+    const generation = byNumber.get(Number(/g(\d+)w/.exec(text)?.[1]))
+    if (role !== 'assistant' || turn === null || partial.has(turn) || !generation || generation.fault !== undefined) continue
+    const booked = calls.filter((call) => call.turn === turn && writers.has(call.agent) && call.tokens === generation.tokens)
+    if (booked.length !== 1)
+      blame('cost', `the ${generation.tokens} tokens of the answer of ${turn} stand ${booked.length} times in the books`)
+  }
+}
+
+const writers = new Set(['intern', 'director', 'ceo'])
 
 function lookAtHearing(talk: Talk, messages: readonly StoredMessage[], turns: readonly Turn[], blame: Blame) {
   const so = readAgain(talk.entries)

@@ -45,14 +45,15 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   /** Lets everything come to its end and stops the server. Resolves with what never did. */
   settle(ms: number): Promise<string[]>
   talks: ReturnType<typeof createJournal>['talks']
-  recoveries(): number[]
+  /** Milliseconds from each fault to the next word, and those of them that were silence though the server was ready. */
+  recoveries(): { all: number[]; late: number[] }
   /** Lives that ended otherwise than by our hand. */
   surprises: string[]
   lives(): number
 }
 
-/** Milliseconds between a fault and the next word, beyond which it counts as silence: a start may take its time on a busy machine. */
-export const PATIENCE = 30_000
+/** Milliseconds from the moment at which everything is there again to the next word; beyond them it counts as silence. */
+const PATIENCE = 15_000
 
 export async function openWorld(needs: WorldNeeds): Promise<World> {
   const { name, folder, program, model, ground, wire, seed, clients, habits } = needs
@@ -66,6 +67,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
   let life: Life
   let began = 0
   let struckAt = 0
+  const readies: number[] = []
   let killedAt: number | undefined
   /** Nothing is broken any more. */
   let calm = false
@@ -84,7 +86,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     for (let pause = 50; !closing; ) {
       life = begin()
       void life.ready.then((is) => {
-        if (is) began = now()
+        if (is) readies.push((began = now()))
       })
       const end = await life.ended
       const at = killedAt ?? now()
@@ -162,7 +164,11 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       return silent
     },
     talks: journal.talks,
-    recoveries: () => crowd.flatMap(({ recoveries }) => recoveries),
+    recoveries() {
+      const all = crowd.flatMap(({ recoveries }) => recoveries)
+      const waited = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
+      return { all: all.map(({ struck, spoke }) => spoke - struck), late: waited.filter((ms) => ms > PATIENCE) }
+    },
     surprises,
     lives: () => number,
   }
