@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hire } from './crew.ts'
 import type { Bug } from './planted.ts'
+import { wayOf } from './shrink.ts'
+import { type Story, storyOf } from './story.ts'
 
 export interface Found {
   bug: string
@@ -11,11 +13,13 @@ export interface Found {
   seeds: number
   /** What the checker said, or nothing. */
   said: string | undefined
+  /** The shortest story in which the bug shows, where it was asked for. */
+  story?: Story
 }
 
 const rooms = ['machines', 'actors', 'runtime', 'sql', 'channels/web', 'test/sim', 'test/support', 'package.json', 'tsconfig.json']
 
-export async function plant(root: string, { name, edits }: Bug, most: number): Promise<Found> {
+export async function plant(root: string, { name, edits }: Bug, most: number, shorten = false): Promise<Found> {
   const copy = await mkdtemp(join(tmpdir(), 'nexus-planted-'))
   try {
     for (const room of rooms) await cp(join(root, room), join(copy, room), { recursive: true })
@@ -39,7 +43,11 @@ export async function plant(root: string, { name, edits }: Bug, most: number): P
         )
         played += outcomes.length
         const failed = outcomes.find(({ found }) => found.length > 0)
-        if (failed) return { bug: name, seeds: played, said: failed.found[0] }
+        if (!failed) continue
+        const found: Found = { bug: name, seeds: played, said: failed.found[0] }
+        if (!shorten) return found
+        const { story } = await worker.ask({ order: 'shrink', story: storyOf(failed.seed), way: wayOf(failed) as string }, 'shrunk')
+        return { ...found, story }
       }
       return { bug: name, seeds: played, said: undefined }
     } catch (error) {

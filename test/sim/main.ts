@@ -4,7 +4,8 @@
  *     npm run sim -- --seeds 1000            seeds 1 to 1,000
  *     npm run sim -- --seeds 1000 --seed K   seeds from K on
  *     npm run sim -- --seed K                this one, told line by line; shortened when it fails
- *     npm run sim -- --planted               what becomes of bugs that are planted
+ *     npm run sim -- --planted               what becomes of bugs that are planted; with --keep the shortest story of each is kept
+ *                                            in stories.json, with --only TEXT some of them are
  */
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +14,8 @@ import { type Worker, hire } from './crew.ts'
 import { plant } from './garden.ts'
 import { bugs } from './planted.ts'
 import { wayOf } from './shrink.ts'
-import { storyOf } from './story.ts'
+import { keepStories } from './stories.ts'
+import { type Story, storyOf } from './story.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const PORTION = 20
@@ -39,18 +41,22 @@ function settings() {
         planted: { type: 'boolean' },
         workers: { type: 'string' },
         only: { type: 'string' },
+        keep: { type: 'boolean' },
       },
     })
     return {
       planted: values.planted ?? false,
       only: values.only,
+      keep: values.keep ?? false,
       seeds: whole('seeds', values.seeds),
       seed: whole('seed', values.seed),
       workers: whole('workers', values.workers) || Math.min(8, cpus().length),
     }
   } catch (error) {
     if (error instanceof Wrong) throw error
-    throw new Wrong(`${(error as Error).message.split('.')[0]}. Known are --seeds N, --seed K, --planted and --workers N.`)
+    throw new Wrong(
+      `${(error as Error).message.split('.')[0]}. Known are --seeds N, --seed K, --planted, --only TEXT, --keep and --workers N.`,
+    )
   }
 }
 
@@ -131,14 +137,16 @@ async function one(seed: number): Promise<boolean> {
   return outcome.found.length === 0
 }
 
-async function planted(most: number, workers: number, only: string | undefined): Promise<boolean> {
+async function planted(most: number, workers: number, only: string | undefined, keep: boolean): Promise<boolean> {
   const chosen = bugs.filter(({ name }) => !only || name.includes(only))
   const queue = [...chosen]
   let found = 0
+  const stories: Record<string, Story> = {}
   console.log(`${'planted bug'.padEnd(56)}  seeds  what the checker said`)
   await side(workers, async () => {
     for (let bug = queue.shift(); bug; bug = queue.shift()) {
-      const { seeds, said } = await plant(root, bug, most)
+      const { seeds, said, story } = await plant(root, bug, most, keep)
+      if (story) stories[bug.name] = story
       if (said) found++
       console.log(
         `${bug.name.padEnd(56)} ${said ? String(seeds).padStart(6) : '     –'}  ${said ? said.split('\n')[0]?.slice(0, 110) : `NOT FOUND in ${seeds} seeds`}`,
@@ -146,13 +154,14 @@ async function planted(most: number, workers: number, only: string | undefined):
     }
   })
   console.log(`${found} of ${chosen.length} planted bugs found`)
+  if (keep) await keepStories(stories)
   return found === chosen.length
 }
 
 try {
   const given = settings()
   const well = given.planted
-    ? await planted(given.seeds ?? 1_000, given.workers, given.only)
+    ? await planted(given.seeds ?? 1_000, given.workers, given.only, given.keep)
     : given.seed !== undefined && given.seeds === undefined
       ? await one(given.seed)
       : await seeds(given.seeds ?? 1_000, given.seed ?? 1, given.workers)

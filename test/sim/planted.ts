@@ -174,4 +174,34 @@ export const bugs: Bug[] = [
       },
     ],
   },
+  // What simulated worlds have found in the code itself, planted again.
+  {
+    name: 'a recovery that is interrupted tells everything twice',
+    edits: [
+      {
+        file: 'runtime/host/host.ts',
+        find: 'cell.published = tree.seq\n    cell.unborn = false\n    await needs.recovered(cell, tree)',
+        replace: 'cell.unborn = false\n    await needs.recovered(cell, tree)\n    cell.published = tree.seq',
+      },
+    ],
+  },
+  {
+    name: 'a crowd of busy actors stays at hand for ever',
+    edits: [
+      { file: 'runtime/host/host.ts', find: 'if (cells.size + room <= limits.residents) return\n', replace: '' },
+      { file: 'runtime/host/host.ts', find: '      cells.delete(key)\n    }', replace: '      cells.delete(key)\n      return\n    }' },
+      { file: 'runtime/host/host.ts', find: '    evict(0)\n', replace: '' },
+      { file: 'runtime/host/host.ts', find: 'else evict(1)', replace: 'else if (cells.size >= limits.residents) evict(1)' },
+    ],
+  },
+  {
+    name: 'pieces of a stream that come late stay in the table',
+    edits: [
+      {
+        file: 'runtime/host/patrol.ts',
+        find: 'if (++rounds % SWEEP === 0) await sweepChunks(db)',
+        replace: 'if (++rounds < 0) await sweepChunks(db)',
+      },
+    ],
+  },
 ]

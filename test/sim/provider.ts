@@ -95,7 +95,7 @@ export function createProviders(chances: Chances, faults: Faults) {
       const hangsAt = !isHealthy && chance.happens(faults.hanging) ? chance.below(20) : -1
       const breaksAt = !isHealthy && chance.happens(faults.breaking) ? chance.below(20) : -1
       const count = 2 + chance.below(28)
-      const pace = chance.happens(faults.slow) ? 150 : chance.delay(3, 60)
+      const pace = chance.happens(faults.slow) ? 150 + chance.below(300) : chance.delay(3, 60)
       let half = ''
       for (let i = 0; i < count; i++) {
         await pause(chance.delay(0, pace * 2))

@@ -82,8 +82,9 @@ export function storyOf(seed: number): Story {
   if (shape.happens(0.7)) add('stop', 2, (_, act) => ({ ...act, do: 'stop' }))
   add('repeat', 1, (_, act) => ({ ...act, do: 'repeat' }))
   if (shape.happens(0.6)) add('cut', 4, (chance, act) => ({ ...act, do: 'cut', silent: chance.happens(0.3) }))
-  const stalls = shape.happens(0.15)
-  if (stalls) add('stall', 2, (chance, act) => ({ ...act, do: 'stall', ms: 500 + chance.below(8_500) }))
+  const stalls = shape.happens(0.2)
+  // Once words are being heard, and for longer than a silent reader is borne with.
+  if (stalls) add('stall', 3, (chance, { at, ...act }) => ({ ...act, at: at + 600, do: 'stall', ms: 500 + chance.below(9_500) }))
   if (shape.happens(0.6))
     add('kill', 3, (chance, { at }) => ({
       at,
@@ -107,8 +108,8 @@ export function storyOf(seed: number): Story {
     },
     residents: shape.happens(0.4) ? 1 : 100,
     perActor: shape.happens(0.1) ? 2 : 64,
-    clientPatience: shape.happens(0.3) ? 700 : 3_000,
-    store: { breaking: rough < 0.4 ? 0 : rough < 0.9 ? 0.01 : 0.05, slowest: shape.happens(0.25) ? 120 : 6 },
+    clientPatience: shape.happens(0.4) ? 500 : 3_000,
+    store: { breaking: rough < 0.35 ? 0 : rough < 0.8 ? 0.02 : 0.08, slowest: shape.happens(0.25) ? 120 : 6 },
     provider: {
       failing: shape.happens(0.3) ? 0.3 : 0.02,
       hanging: shape.happens(0.15) ? 0.2 : 0,
@@ -116,7 +117,7 @@ export function storyOf(seed: number): Story {
       poor: shape.happens(0.2) ? 0.4 : 0.05,
       slow: stalls ? 0.7 : shape.happens(0.1) ? 0.5 : 0.05,
     },
-    network: shape.happens(0.3) ? 300 : 30,
+    network: shape.happens(0.4) ? 300 : 30,
     acts,
   }
 }

@@ -57,7 +57,8 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     const chance = of('node', mine)
     const weather: Weather = {
       delay: () => chance.delay(0.2, healed ? 3 : story.store.slowest),
-      fate: (): Fate => (!healed && chance.happens(story.store.breaking) ? chance.pick(['before', 'after', 'late'] as const) : 'ok'),
+      fate: (): Fate =>
+        !healed && chance.happens(story.store.breaking) ? chance.pick(['before', 'after', 'late', 'late'] as const) : 'ok',
       lateness: () => chance.delay(5, 4_000),
       isAway: () => away > time.now(),
       passed(stage) {
