@@ -19,5 +19,5 @@ await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
 serve({
   url: () => `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
   cpu,
-  memory: settledMemory,
+  memory: async () => (await settledMemory()).rss,
 })

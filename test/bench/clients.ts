@@ -1,10 +1,12 @@
 /** Readers in a process of their own: each joins one conversation and counts what it hears. */
 import { type Socket, io } from 'socket.io-client'
 import { until } from '../support/until.ts'
-import { serve } from './worker.ts'
+import { microseconds, serve } from './worker.ts'
 
 let heard = 0
 let units = 0
+/** Milliseconds, of frames that begin with the time at which they were said. */
+let delays: number[] = []
 const sockets: Socket[] = []
 
 const connect = (url: string) =>
@@ -15,6 +17,8 @@ const connect = (url: string) =>
     socket.on('reply.delta', ({ text }: { text: string }) => {
       heard++
       units += text.length
+      const said = Number(text.split(' ', 1)[0])
+      if (said > 0) delays.push((microseconds() - said) / 1000)
     })
   })
 
@@ -38,6 +42,12 @@ serve({
         socket.emitWithAck('message.send', { conversation: conversations[at], id: crypto.randomUUID(), text: 'Tell me everything.' }),
       ),
     )
+  },
+  /** The delays since the last time. */
+  delays: () => {
+    const told = delays
+    delays = []
+    return told
   },
   /** UTF-16 units heard so far, by all. */
   units: () => units,

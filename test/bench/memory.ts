@@ -1,0 +1,46 @@
+/** What a socket costs that only listens, and a conversation that is at rest. */
+import type { Benchmark } from './bench.ts'
+import { startWorker } from './worker.ts'
+
+export const memory: Benchmark = {
+  name: 'memory',
+  about: 'memory of a joined idle socket (bare: Socket.IO and a room), and of a conversation at rest',
+  async run({ short }) {
+    const readers = short ? 100 : 2_000
+    const perSocket = async (file: string) => {
+      const server = startWorker(import.meta.resolve(file))
+      const clients = startWorker(import.meta.resolve('./clients.ts'))
+      try {
+        const url = await server.ask<string>('url')
+        // The first sockets also bring what all of them share.
+        await clients.ask('join', { url, readers: readers / 10 })
+        const before = await server.ask<number>('memory')
+        await clients.ask('join', { url, readers })
+        return ((await server.ask<number>('memory')) - before) / 1024 / readers
+      } finally {
+        await clients.close()
+        await server.close()
+      }
+    }
+    const sockets = { ours: [await perSocket('./memory.server.ts')], bare: [await perSocket('./bare.server.ts')] }
+
+    const few = short ? 40 : 1_000
+    const server = startWorker(import.meta.resolve('./memory.server.ts'))
+    try {
+      const before = await server.ask<number>('converse', few)
+      const after = await server.ask<number>('converse', 4 * few)
+      return [
+        { what: `a joined idle socket, of ${readers}`, unit: 'KB', ...sockets, bar: { of: 'ours', most: 35 } },
+        {
+          what: `a conversation at rest, of ${4 * few}`,
+          unit: 'KB',
+          ours: [Math.max(0, after - before) / 1024 / (4 * few)],
+          bar: { of: 'ours', most: 0.1 },
+          note: 'growth of the heap with a hundred kept at hand; production keeps ten thousand at hand at most',
+        },
+      ]
+    } finally {
+      await server.close()
+    }
+  },
+}
