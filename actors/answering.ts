@@ -8,6 +8,9 @@ import { systemPrompt } from './prompt.ts'
 import { proseOf } from './prose.ts'
 import type { Filling, Work } from './work.ts'
 
+/** After the first words these say something of the line and nothing of the model: `cut`, and the same tier writes again. */
+const broken = new Set(['network', 'overload', 'stall', 'truncated'])
+
 /** Milliseconds between two looks at whether anything was heard. */
 const BEAT = 4_000
 
@@ -92,7 +95,7 @@ export const answering =
         else if (event.t === 'usage') {
           Object.assign(draft, { usage: event.usage, cost: event.cost })
           voice.note({ usage: event.usage, cost: event.cost })
-        } else if (event.t === 'fail') throw new ModelFault(event.kind, event.message)
+        } else if (event.t === 'fail') throw new ModelFault(event.partial && broken.has(event.kind) ? 'cut' : event.kind, event.message)
         else if (event.t === 'end') {
           ended = true
           draft.reason = event.reason === 'pause' ? 'stop' : event.reason

@@ -20,7 +20,7 @@ export type AgentOutput = Spent &
     | { outcome: 'answered'; draft: Draft }
     /** The draft exists and its author does not stand by it. */
     | { outcome: 'poor'; draft: Draft; why: string }
-    /** There is no draft. `lost`: whoever ran the work is gone, which says nothing about the model. */
+    /** There is no draft. `lost`: whoever ran the work is gone; `cut`: the line broke in mid-stream. Neither says anything about the model. */
     | { outcome: 'fault'; why: string; kind: string }
   )
 

@@ -28,9 +28,9 @@ export type TurnEvent =
 export interface TurnContext extends TurnInput {
   /** Drafts begun; numbers the attempts of the stream. */
   attempt: number
-  /** Drafts that counted against the ladder: one lost with its node does not. */
+  /** Drafts that counted against the ladder: one lost with its node or its line does not. */
   tries: number
-  /** Drafts lost with the node that wrote them. */
+  /** Drafts lost with the node that wrote them, or cut off in mid-stream. */
   losses: number
   tier: Tier
   classification: Classification | null

@@ -23,7 +23,7 @@ import { checkUsage, cutPrice, cutUsage, order, sortingUsage } from './turn.book
 import { type Spent, type TurnContext, type TurnEvent, type TurnInput, type TurnOutput, idsOf, textOf } from './turn.context.ts'
 import { partOf, questionOf, replyOf } from './turn.reply.ts'
 
-/** Nodes may die under a turn this often before it is treated as a failure of its own. */
+/** Nodes may die and lines break under a turn this often before it is treated as a failure of its own. */
 const LOSSES = 5
 
 /** Without Admin's word nobody knows: the middle of the ladder tries. */
@@ -36,8 +36,10 @@ const sentences = {
   'board.asked': 'No answer passed the check. A person has been asked to look at this.',
 } as const
 
-/** True of agents that end without a draft because their node is gone. */
-const isLost = (output: AgentOutput) => output.outcome === 'fault' && output.kind === 'lost'
+/** True of agents that end without a draft because their node is gone, or the line to their model. */
+const isLost = (output: AgentOutput) => output.outcome === 'fault' && (output.kind === 'lost' || output.kind === 'cut')
+
+const reasonOf = (output: AgentOutput) => (output.outcome === 'fault' && output.kind === 'cut' ? 'reply.cut' : 'node.lost')
 
 export const turn = setup({
   types: {
@@ -93,7 +95,7 @@ export const turn = setup({
     isUnclear: (_, { difficulty }: Classification) => difficulty === 'unclear',
     isAnswered: (_, { outcome }: AgentOutput) => outcome === 'answered',
     isPoor: (_, { outcome }: AgentOutput) => outcome === 'poor',
-    /** The node died under the draft: the same tier writes again, and the ladder is not climbed. */
+    /** The node died under the draft, or the line broke: the same tier writes again, and the ladder is not climbed. */
     wasLost: ({ context }, output: AgentOutput) => isLost(output) && context.losses < LOSSES,
     passes: (_, { pass }: Verdict) => pass,
     canClimb: ({ context }) => context.tries < context.policy.attempts,
@@ -212,7 +214,7 @@ export const turn = setup({
             target: 'answering',
             reenter: true,
             actions: [
-              { type: 'retract', params: { reason: 'node.lost' } },
+              { type: 'retract', params: ({ event }) => ({ reason: reasonOf(event.output) }) },
               assign({ losses: ({ context }) => context.losses + 1 }),
               { type: 'addSpent', params: ({ event }) => event.output },
             ],

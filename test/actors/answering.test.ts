@@ -135,15 +135,22 @@ test('thoughts are not spoken', async () => {
 
 test('a failed call throws its kind, and the speech ends', async () => {
   for (const kind of ['rate', 'overload', 'auth', 'context', 'policy', 'badreq', 'network', 'stall', 'truncated'] as const) {
-    const { answer, heard } = stage(
-      fakeModels([[start, { t: 'text', d: 'The' }, usage, { t: 'fail', kind, message: 'it broke', partial: true }]]),
-    )
+    const { answer, heard } = stage(fakeModels([[start, usage, { t: 'fail', kind, message: 'it broke', partial: false }]]))
     const fault = await answer().catch((error: unknown) => error)
     assert.instance(fault, ModelFault)
     assert.equal([(fault as ModelFault).kind, (fault as ModelFault).message], [kind, 'it broke'])
     assert.is(heard.ended, 1)
     assert.equal(heard.notes.at(-1), { usage: { in: 7, out: 3 }, cost: 0.002 })
   }
+})
+
+test('a line that breaks after the first words is told as such; what the model itself says against it is not', async () => {
+  const told = async (kind: 'network' | 'overload' | 'stall' | 'truncated' | 'policy') => {
+    const { answer } = stage(fakeModels([[start, { t: 'text', d: 'The' }, usage, { t: 'fail', kind, message: 'it broke', partial: true }]]))
+    return answer().catch((error: ModelFault) => error.kind)
+  }
+  for (const kind of ['network', 'overload', 'stall', 'truncated'] as const) assert.is((await told(kind)) as string, 'cut')
+  assert.is((await told('policy')) as string, 'policy')
 })
 
 test('a stream without an end is no answer', async () => {

@@ -68,6 +68,7 @@ const outputs: Record<string, unknown[]> = {
 const errors = [
   { kind: 'overloaded', message: 'busy' },
   { kind: 'lost', message: 'gone' },
+  { kind: 'cut', message: 'socket hang up' },
 ]
 
 const events: Record<string, Event[]> = {

@@ -165,6 +165,13 @@ test('a node lost under a draft means the same tier again, not the next', () => 
   assert.is(finished(story)[0]?.attempt, 2)
 })
 
+test('a reply that is cut off in mid-stream is withdrawn and written again by the same tier', () => {
+  const story = play(turn, { classify: sorted('trivial'), answer: [failing('cut', 'socket hang up'), draft()] })
+  assert.equal(story.asked, ['intern', 'intern'])
+  assert.equal(story.told, ['turn.started', 'turn.classified', 'reply.retracted', 'reply.finished', 'turn.finished'])
+  assert.is(story.events('reply.retracted')[0]?.reason, 'reply.cut')
+})
+
 test('nodes that die five times are a failure of their own', () => {
   const story = play(turn, { classify: sorted('trivial'), answer: [lost, lost, lost, lost, lost, lost, draft()] })
   assert.equal(story.asked, [...Array(6).fill('intern'), 'director'])
