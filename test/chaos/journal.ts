@@ -44,19 +44,25 @@ export type Keep = (talk: Talk, entry: Entry) => void
 
 export const now = () => performance.timeOrigin + performance.now()
 
-/** Keeps entries in memory for the verdict and on disk for whoever looks into a failure. */
-export function createJournal(file: string): {
+export interface Journal {
   keep: Keep
   talks: Talk[]
   begin(conversation: string, door?: Talk['door']): Talk
+  /** How many entries of this kind there are. */
+  count(kind: Entry['t']): number
   close(): Promise<void>
-} {
+}
+
+/** Keeps entries in memory for the verdict and on disk for whoever looks into a failure. */
+export function createJournal(file: string): Journal {
   const out = createWriteStream(file)
   const talks: Talk[] = []
+  const counts = new Map<Entry['t'], number>()
   return {
     talks,
     keep(talk, entry) {
       talk.entries.push(entry)
+      counts.set(entry.t, (counts.get(entry.t) ?? 0) + 1)
       out.write(`${JSON.stringify({ conversation: talk.conversation, ...entry })}\n`)
     },
     begin(conversation, door = 'socket') {
@@ -64,6 +70,7 @@ export function createJournal(file: string): {
       talks.push(talk)
       return talk
     },
+    count: (kind) => counts.get(kind) ?? 0,
     close: () => new Promise((resolve) => out.end(resolve)),
   }
 }

@@ -182,13 +182,13 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
   row.recoveries = all
   for (const ms of late) blame('live', `words came again only ${Math.round(ms)} ms after the server was ready`)
   const stored = await ground.read()
-  const { violations, tally } = judge({ talks: world.talks, stored, generations: await model.generations(name) })
+  const { violations, tally } = judge({ talks: world.journal.talks, stored, generations: await model.generations(name) })
   row.violations.push(...violations)
   row.tally = tally
   console.log(`${row.violations.length ? '✗' : '✓'} ${name}: ${row.faults} faults, ${tally.answered} answered, ${world.lives()} lives`)
   const keep = options.keep || row.violations.length > 0
   await end(keep)
-  if (row.violations.length > 0) await tell(row, { talks: world.talks, stored, home, seed: options.seed })
+  if (row.violations.length > 0) await tell(row, { talks: world.journal.talks, stored, home, seed: options.seed })
   if (!keep) await rm(home, { recursive: true, force: true })
   return row
 }

@@ -2,7 +2,7 @@
 import { type Failpoint, failpoints } from '../../runtime/host/failpoint.ts'
 import type { Manner } from './double.ts'
 import type { StoreKind } from './ground.ts'
-import { type Entry, now } from './journal.ts'
+import { now } from './journal.ts'
 import type { Habits } from './talker.ts'
 import type { World } from './world.ts'
 
@@ -54,8 +54,9 @@ const often: Record<Failpoint, number> = {
 /** The point at which the nth life ends. */
 const pointOf = (life: number) => failpoints[life % failpoints.length] as Failpoint
 
-/** Long and short alike: between the two, evenly by order of magnitude. */
 type Chance = World['chance']
+
+/** Long and short alike: between the two, evenly by order of magnitude. */
 const between = (chance: Chance, low: number, high: number) => Math.round(low * (high / low) ** chance.next())
 
 export const scenarios: readonly Scenario[] = [
@@ -92,7 +93,7 @@ export const scenarios: readonly Scenario[] = [
     stores: both,
     habits: { losesAnswer: 0.3, twice: 0.4, burst: 0.4 },
     async strike(world) {
-      const sent = () => count(world, 'sent')
+      const sent = () => world.journal.count('sent')
       await moment(world.chance.below(800)) // or hardly an answer would ever be whole
       for (const before = sent(), end = now() + 1_000; sent() === before && now() < end; ) await moment(2)
       await moment(world.chance.below(8))
@@ -119,10 +120,9 @@ export const scenarios: readonly Scenario[] = [
     stores: both,
     async strike(world) {
       await moment(world.chance.below(200))
-      const pid = world.pid()
-      process.kill(pid, 'SIGSTOP')
+      world.signal('SIGSTOP')
       await moment(between(world.chance, 50, 3_000))
-      process.kill(pid, 'SIGCONT')
+      world.signal('SIGCONT')
       world.strike()
       return {}
     },
@@ -155,6 +155,7 @@ export const scenarios: readonly Scenario[] = [
       await moment(world.chance.below(400))
       world.strike()
       await world.ground.server?.restart()
+      world.heal()
       return {}
     },
   },
@@ -207,19 +208,16 @@ export const scenarios: readonly Scenario[] = [
     manner: { long: true },
     habits: { stalls: 1, stops: 0, losesAnswer: 0, most: 1 },
     async strike(world) {
-      const before = stalled(world)
+      const before = world.journal.count('stalled')
       for (let waited = 0; waited < 20_000; waited += 20) {
         await moment(20)
-        if (stalled(world) > before) return {}
+        if (world.journal.count('stalled') > before) return {}
       }
       return undefined
     },
   },
 ]
 
-const count = ({ talks }: World, what: Entry['t']) =>
-  talks.reduce((sum, { entries }) => sum + entries.filter(({ t }) => t === what).length, 0)
-const stalled = (world: World) => count(world, 'stalled')
 const reached = /^failpoint /gm
 
 /** Many stalls in one life, each after some passes more. */

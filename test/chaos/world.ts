@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Wire } from '../support/provider.ts'
 import { random } from '../support/random.ts'
 import type { Ground } from './ground.ts'
-import { createJournal, now } from './journal.ts'
+import { type Journal, createJournal, now } from './journal.ts'
 import type { Model } from './model.ts'
 import type { Life, Program } from './program.ts'
 import { type Habits, type Talker, socketTalker } from './talker.ts'
@@ -27,7 +27,8 @@ export interface WorldNeeds {
 
 export interface World extends Pick<WorldNeeds, 'ground'> {
   chance: ReturnType<typeof random>
-  pid(): number
+  /** False when the present life has just ended. */
+  signal(name: NodeJS.Signals): boolean
   /** Which life ends next otherwise than by `kill`; undefined when there is none within so many milliseconds. */
   death(ms: number): Promise<{ life: number } | undefined>
   /** How often all lives together have logged this; the pattern is global. */
@@ -42,10 +43,13 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   busy(): Promise<void>
   /** Marks the moment of a fault that is not the end of a life: whoever is listening to words waits for the next one. */
   strike(): void
+  /** Marks the moment at which what a fault took away is there again. */
+  heal(): void
   /** Lets everything come to its end and stops the server. Resolves with what never did. */
   settle(ms: number): Promise<string[]>
-  talks: ReturnType<typeof createJournal>['talks']
-  /** Milliseconds from each fault to the next word, and those of them that were silence though the server was ready. */
+  /** What its clients have written down. */
+  journal: Journal
+  /** Milliseconds from each fault to the next word, and those of them that were silence though everything was there. */
   recoveries(): { all: number[]; late: number[] }
   /** Lives that ended otherwise than by our hand. */
   surprises: string[]
@@ -113,10 +117,19 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     return look()
   }
 
+  /** False when it has ended by itself in this very moment. */
+  function signal(name: NodeJS.Signals): boolean {
+    try {
+      return process.kill(life.pid, name)
+    } catch {
+      return false
+    }
+  }
+
   const world: World = {
     ground,
     chance,
-    pid: () => life.pid,
+    signal,
     async death(ms) {
       await until(() => deaths.length > 0, ms)
       return deaths.shift()
@@ -124,9 +137,9 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     logged: (pattern) => [...readFileSync(log, 'utf8').matchAll(pattern)].length,
     spoiled: async () => (await model.generations(name)).flatMap(({ fault }) => fault ?? []),
     async kill() {
+      const { ended } = life
       killedAt = now()
-      const { pid, ended } = life
-      process.kill(pid, 'SIGKILL')
+      if (!signal('SIGKILL')) killedAt = undefined
       await ended
     },
     async ready() {
@@ -141,6 +154,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       struckAt = now()
       for (const talker of crowd) talker.struck(struckAt)
     },
+    heal: () => void readies.push(now()),
     async settle(ms) {
       calm = true
       for (const talker of crowd) talker.rest()
@@ -154,8 +168,8 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       await new Promise((resolve) => setTimeout(resolve, 300))
       for (const talker of crowd) talker.close()
       closing = true
-      process.kill(life.pid, 'SIGTERM')
-      const late = setTimeout(() => process.kill(life.pid, 'SIGKILL'), 15_000)
+      signal('SIGTERM')
+      const late = setTimeout(() => signal('SIGKILL'), 15_000)
       const end = await life.ended
       clearTimeout(late)
       if (end !== 0) surprises.push(`the last life ended with ${end} after SIGTERM`)
@@ -163,7 +177,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       await journal.close()
       return silent
     },
-    talks: journal.talks,
+    journal,
     recoveries() {
       const all = crowd.flatMap(({ recoveries }) => recoveries)
       const waited = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
