@@ -51,8 +51,6 @@ interface Needs {
 
 type Handler = (...given: never[]) => void
 
-export type Connection = ReturnType<typeof createConnection>
-
 export function createConnection({ time, chance, door, principal, witness, slowest }: Needs) {
   let wanted = false
   let cancelRetry = () => {}

@@ -148,5 +148,3 @@ export function createWitness(label: string, now: () => number, tell: (line: str
   }
   return { witness, sent, complaints, finished, stops: () => stops }
 }
-
-export type Journal = ReturnType<typeof createWitness>
