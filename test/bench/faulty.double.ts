@@ -11,6 +11,8 @@ export interface Books {
   faults: Record<string, number>
   /** In prices of one token that is read; one that is written costs five times as much, as it does everywhere. */
   spent: number
+  /** The part of it that went for words that were cut off. */
+  wasted: number
 }
 
 const WRITTEN = 5
@@ -18,7 +20,7 @@ const LETTERS = 4 // of one token
 
 let chance = random(1)
 let share = 0
-let books: Books = { calls: 0, faults: {}, spent: 0 }
+let books: Books = { calls: 0, faults: {}, spent: 0, wasted: 0 }
 
 /** Each message bears its number, and those of one person rise: the highest is to be answered, wherever the wire puts it. */
 const numberOf = ({ body }: SeenRequest) =>
@@ -54,7 +56,9 @@ function answer(request: SeenRequest): Script {
   const said = way ? way.said : text
   if (way) books.faults[way.name] = (books.faults[way.name] ?? 0) + 1
   // A call that never said a word is not billed.
-  if (said.length > 0) books.spent += JSON.stringify(request.body).length / LETTERS + (WRITTEN * said.join('').length) / LETTERS
+  const price = said.length > 0 ? (JSON.stringify(request.body).length + WRITTEN * said.join('').length) / LETTERS : 0
+  books.spent += price
+  if (way) books.wasted += price
   return { text: said, pace: 2, ...(way && { fault: way.fault }) }
 }
 
@@ -65,7 +69,7 @@ serve({
   begin: (next: number) => {
     chance = random(20_261_121)
     share = next
-    books = { calls: 0, faults: {}, spent: 0 }
+    books = { calls: 0, faults: {}, spent: 0, wasted: 0 }
   },
   books: () => books,
 })

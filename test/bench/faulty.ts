@@ -67,6 +67,13 @@ export const faulty: Benchmark = {
           bar: { of: 'ratio', most: 1.05 },
           note: 'from the books of the service: a written token costs as much as five that are read',
         },
+        {
+          what: 'the same without what was cut off',
+          unit: '',
+          ours: [books.spent - books.wasted],
+          bare: [clean.books.spent],
+          note: 'a service bills the words of a call that it cuts off, and whoever asks again pays for the question twice',
+        },
       ]
     } finally {
       await double.close()

@@ -3,7 +3,7 @@ import { type Socket, io } from 'socket.io-client'
 import { until } from '../support/until.ts'
 import { serve } from './worker.ts'
 
-const TURNS = 20 // of one person
+const TURNS = 20 // of one person, at most
 
 interface Person {
   socket: Socket
@@ -24,11 +24,19 @@ async function arrive(url: string): Promise<Person> {
     socket.once('connect_error', reject)
   })
   const person = { socket, conversation: crypto.randomUUID(), said: 0, answered: 0 }
+  // What is written while an answer is on its way may be answered together with the next.
+  const taken = new Map<string, number>()
+  for (const name of ['turn.started', 'turn.widened'])
+    socket.on(name, ({ turn, messages }: { turn: string; messages: string[] }) => {
+      taken.set(turn, (taken.get(turn) ?? 0) + messages.length)
+    })
   for (const name of ['turn.finished', 'turn.failed'])
-    socket.on(name, () => {
-      person.answered++
-      if (name === 'turn.finished') answered++
-      else failed++
+    socket.on(name, ({ turn }: { turn: string }) => {
+      const messages = taken.get(turn) ?? 0
+      taken.delete(turn)
+      person.answered += messages
+      if (name === 'turn.finished') answered += messages
+      else failed += messages
       if (person.answered >= TURNS) socket.close()
     })
   await socket.emitWithAck('conversation.join', { conversation: person.conversation })
@@ -58,7 +66,7 @@ serve({
       if (acknowledged.length > 1_000) await Promise.all(acknowledged.splice(0))
     }
     await Promise.all(acknowledged)
-    await until(() => answered + failed + refused >= sent, 'the last answers', 300_000)
+    await until(() => answered + failed + refused >= sent, 'the last answers', 120_000)
     for (const { socket } of present) socket.close()
     return { sent, answered, failed, refused }
   },
