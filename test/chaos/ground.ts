@@ -130,7 +130,7 @@ export async function layGround(folder: string, { url, breaks }: Plot): Promise<
 }
 
 const refuse = (what: string) => (error: Error & { stderr?: string }) => {
-  throw new Impossible(`${what}: ${(error.stderr || error.message).trim().split('\n').at(-1)}`)
+  throw new Impossible(`${what}: ${(error.stderr || error.message).trim().split('\n')[0]}`)
 }
 
 async function embeddedGround(folder: string): Promise<Ground> {

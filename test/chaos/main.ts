@@ -73,6 +73,10 @@ async function run(options: Options): Promise<number> {
       }),
     )
     const all = [...rows.values()]
+    if (all.every(({ faults }) => faults === 0)) {
+      console.log('Nothing was broken, so nothing was shown.')
+      failed = true
+    }
     console.log(`\n${tableOf(all)}\n\n${totalsOf(all)}\n${machine()}; ${Math.round((performance.now() - began) / 1000)} s`)
     console.log(
       'Recovery: from the moment of a kill or restart, or the end of another fault, to the next word at the client, conversation by conversation.',

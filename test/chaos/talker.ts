@@ -80,7 +80,7 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
     forceNew: true,
     multiplex: false,
     reconnectionDelay: 50,
-    reconnectionDelayMax: 200,
+    reconnectionDelayMax: 500,
     randomizationFactor: 0.3,
   })
   let talk: Talk
