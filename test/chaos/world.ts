@@ -29,7 +29,7 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   chance: ReturnType<typeof random>
   /** False when the present life has just ended. */
   signal(name: NodeJS.Signals): boolean
-  /** Which life ends next otherwise than by `kill`; undefined when there is none within so many milliseconds. */
+  /** Which life ends next otherwise than by `kill`; undefined when one has been ready for so many milliseconds and lives on. */
   death(ms: number): Promise<{ life: number } | undefined>
   /** How often all lives together have logged this; the pattern is global. */
   logged(pattern: RegExp): number
@@ -70,6 +70,8 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
   let number = 0
   let life: Life
   let began = 0
+  /** Of the present life. */
+  let readyAt: number | undefined
   let struckAt = 0
   const readies: number[] = []
   let killedAt: number | undefined
@@ -81,6 +83,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
 
   function begin(): Life {
     number++
+    readyAt = undefined
     const own = calm ? {} : needs.settings(number)
     return program.start({ ...ground.settings, ...model.settings(name, number, wire), ...own, PORT: String(port) }, log)
   }
@@ -90,7 +93,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     for (let pause = 50; !closing; ) {
       life = begin()
       void life.ready.then((is) => {
-        if (is) readies.push((began = now()))
+        if (is) readies.push((began = readyAt = now()))
       })
       const end = await life.ended
       const at = killedAt ?? now()
@@ -131,7 +134,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     chance,
     signal,
     async death(ms) {
-      await until(() => deaths.length > 0, ms)
+      await until(() => deaths.length > 0 || (readyAt !== undefined && now() - readyAt > ms), 60_000)
       return deaths.shift()
     },
     logged: (pattern) => [...readFileSync(log, 'utf8').matchAll(pattern)].length,
