@@ -6,6 +6,7 @@ import type { Engine } from '../host/engine.ts'
 import type { Log } from '../watch/log.ts'
 import type { Desk } from './desk.ts'
 import { join } from './join.ts'
+import type { Pages } from './pages.ts'
 import type { Cursor, Joined, Refused } from './protocol.ts'
 import { refusing } from './refusing.ts'
 import type { Rooms } from './rooms.ts'
@@ -18,6 +19,7 @@ interface Needs {
   engine: Engine
   desk: Desk
   log: Log
+  pages?: Pages
 }
 
 /** Conversations that one socket may listen to. */

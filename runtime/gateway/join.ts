@@ -9,6 +9,7 @@ import type { Database } from '../../sql/database.ts'
 import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
 import type { Engine } from '../host/engine.ts'
 import { failpoint } from '../host/failpoint.ts'
+import type { Pages } from './pages.ts'
 import type { Cursor, Joined } from './protocol.ts'
 
 /** Events and bytes of a replay; beyond them a fresh join is the better answer, and never a part that looks whole. */
@@ -22,11 +23,13 @@ interface Needs {
   db: Database
   bus: Bus
   engine: Engine
+  /** Without them every page is read. */
+  pages?: Pages
 }
 
 /** `enter` runs in the synchronous stretch: whoever subscribes there misses nothing that is not in the answer. */
 export async function join(
-  { db, bus, engine }: Needs,
+  { db, bus, engine, pages = (...asked) => readPage(db, ...asked) }: Needs,
   tenant: string,
   conversation: string,
   after: Cursor | undefined,
@@ -35,7 +38,7 @@ export async function join(
   const heard: Frame[] = []
   const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
   try {
-    const read = () => readPage(db, tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
+    const read = () => pages(tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
     // Begun while we read: what was told meanwhile is not told again to us, and stands in the store by now.
     const page = (await read()) ?? (heard.length > 0 ? await read() : undefined)
     if (!page) {

@@ -9,6 +9,7 @@ import { attend, refusedBy } from './attend.ts'
 import { type Authenticator, credentialIn } from './auth.ts'
 import { relieve } from './backpressure.ts'
 import type { Desk } from './desk.ts'
+import { createPages } from './pages.ts'
 import { type Rooms, createRooms } from './rooms.ts'
 import type { ChatServer, ChatSocket } from './socket.ts'
 
@@ -43,6 +44,7 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
     allowRequest: (request, answer) => answer(null, isAllowed(request.headers.origin, request.headers.host, origins)),
   })
   const rooms = createRooms(io, bus)
+  const pages = createPages(needs.db, needs.engine.host)
 
   io.use((socket, next) => {
     const { token } = socket.handshake.auth as { token?: unknown }
@@ -63,7 +65,7 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
   io.on('connection', (socket) => {
     expire(socket)
     // One door for all events, so that an unknown one is answered too.
-    socket.onAny(attend(needs, rooms, socket))
+    socket.onAny(attend({ ...needs, pages }, rooms, socket))
     socket.on('disconnecting', () => {
       for (const conversation of socket.data.readers.keys()) rooms.leave(socket, conversation)
     })
