@@ -70,21 +70,30 @@ begin
 end
 $$;
 
--- The events of the turn that answers a message, from its start on. A turn takes a message up after it was accepted, so the
--- search begins there and not at the conversation's beginning.
+-- The events of the turn that answers a message, from its start to its end. A turn takes a message up after it was accepted, so
+-- the search begins there and not at the conversation's beginning, and it ends with the turn.
 create function read_turn_of(tenant uuid, wanted text, message text)
 returns table (seq bigint, name text, payload jsonb) language plpgsql as $$
 declare
+  accepted bigint;
   begun record;
+  ended bigint;
 begin
   perform set_config('app.tenant', tenant::text, true);
-  select e.seq, e.payload ->> 'turn' as turn into begun from messages m join events e on e.conversation = wanted and e.seq > m.seq
-  where m.conversation = wanted and m.id = message
+  select m.seq into accepted from messages m where m.conversation = wanted and m.id = message;
+  select e.seq, e.payload ->> 'turn' as turn into begun from events e
+  where e.conversation = wanted and e.seq > accepted
     and e.name in ('turn.started', 'turn.widened') and e.payload -> 'messages' ? message
   order by e.seq limit 1;
+  select e.seq into ended from events e
+  where e.conversation = wanted and e.seq > begun.seq
+    and e.name in ('turn.finished', 'turn.failed', 'turn.stopped') and e.payload ->> 'turn' = begun.turn
+  order by e.seq limit 1;
+  -- By itself: as a part of the query it would be no bound that an index knows.
+  ended := coalesce(ended, 9223372036854775807);
   return query
   select e.seq, e.name, e.payload from events e
-  where e.conversation = wanted and e.seq >= begun.seq and e.payload ->> 'turn' = begun.turn
+  where e.conversation = wanted and e.seq between begun.seq and ended and e.payload ->> 'turn' = begun.turn
   order by e.seq;
 end
 $$;
@@ -115,6 +124,7 @@ begin
     -- Everything is found by its key, whatever the statistics say (006_plans.sql).
     execute format('alter function %s set plan_cache_mode = force_generic_plan', f);
     execute format('alter function %s set enable_seqscan = off', f);
+    execute format('alter function %s set enable_bitmapscan = off', f); -- which reads all that there is to return the first
     execute format('alter function %s owner to nexus_app', f);
     execute format('grant execute on function %s to %I', f, current_user);
   end loop;

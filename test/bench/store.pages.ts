@@ -17,9 +17,9 @@ const queries = (db: Database): Record<string, () => Promise<unknown>> => {
     'commit of a step': () => pages(`commit_steps('${step(++version).replaceAll("'", "''")}', 'bench')`),
     'load of an actor': () => pages('load_actor($1, $2)', tenant, 'rest7'),
     'look for a conversation': () => pages('find_conversation($1, $2)', tenant, 'rest7'),
-    'history of a turn': () => pages(`read_history($1, $2, array['m1'], 40)`, tenant, 'rest7'),
+    'history of a turn': () => pages(`read_history($1, $2, array['m50'], 40)`, tenant, 'rest7'),
     'page of a join': () => pages('read_page($1, $2, $3, 500, 50)', tenant, 'rest7', 1),
-    'turn of a message': () => pages('read_turn_of($1, $2, $3)', tenant, 'rest7', 'last'),
+    'turn of a message': () => pages('read_turn_of($1, $2, $3)', tenant, 'rest7', 'm50'),
     'due timers': () => pages('due_timers(now(), 500)'),
     'next timer': () => pages('next_timer(now())'),
     'events that wait': () => pages('waiting_envelopes(500)'),
@@ -53,14 +53,13 @@ async function touched(url: string | undefined, conversations: number, past: num
 async function fill({ sql }: Database, conversations: number, past: number): Promise<void> {
   await sql`
     insert into messages (tenant_id, conversation, seq, id, role, text, at)
-    select ${tenant}, 'rest7', n * 2, case n when ${past}::int then 'last' else 'm' || n end, 'user', 'why is the sky blue?', 0
-    from generate_series(1, ${past}::int) n
+    select ${tenant}, 'rest7', 3 * n, 'm' || n, 'user', 'why is the sky blue?', 0 from generate_series(1, ${past}::int) n
   `
   await sql`
     insert into events (tenant_id, conversation, seq, name, payload, at)
-    select ${tenant}, 'rest7', n, case n % 2 when 0 then 'message.accepted' else 'turn.started' end,
-      jsonb_build_object('turn', 't' || n, 'messages', jsonb_build_array(case n when ${2 * past + 1}::int then 'last' else 'm' || (n - 1) / 2 end)), now()
-    from generate_series(1, ${2 * past + 1}::int) n
+    select ${tenant}, 'rest7', 3 * n + which, (array['message.accepted', 'turn.started', 'turn.finished'])[which + 1],
+      jsonb_build_object('turn', 't' || n, 'messages', jsonb_build_array('m' || n)), now()
+    from generate_series(1, ${past}::int) n, generate_series(0, 2) which
   `
   await sql`
     insert into inbox (tenant_id, actor, dedup_key, applied_version)
@@ -70,7 +69,7 @@ async function fill({ sql }: Database, conversations: number, past: number): Pro
     insert into timers (tenant_id, actor, id, shard, fire_at)
     select ${tenant}, 'rest' || n, '9:9', 7, now() + interval '1 hour' from generate_series(0, ${conversations - 1}::int) n
   `
-  await sql`update conversations set seq = ${2 * past + 1} where id = 'rest7'`
+  await sql`update conversations set seq = ${3 * past + 2} where id = 'rest7'`
   await sql`analyze`
 }
 

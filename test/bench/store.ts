@@ -1,5 +1,6 @@
 /** Durable steps at 64 busy conversations, against what pgbench reaches with the bare fenced statement. */
 import type { Benchmark, Row } from './bench.ts'
+import { serverCpu } from './store.cpu.ts'
 import { openGround, populate, reset, sample, tenant } from './store.ground.ts'
 import { pagesTouched } from './store.pages.ts'
 import { pgbench } from './store.pgbench.ts'
@@ -15,6 +16,7 @@ export const store: Benchmark = {
     const [rounds, seconds] = short ? [1, 1] : [5, 4]
     const ground = await openGround(databaseUrl, short ? 1_000 : 200_000)
     const bare: number[] = []
+    const worked = { ours: [] as number[], bare: [] as number[] }
     const path: Run[] = []
     const whole: Run[] = []
     try {
@@ -22,15 +24,20 @@ export const store: Benchmark = {
       for (let round = short ? 0 : -1; round < rounds; round++) {
         await reset(db)
         await populate(db, 'bare', BUSY)
+        const before = await serverCpu(db)
         const figure = await pgbench({ url: ground.url as string, tenant, actor: 'bare', clients: BUSY, seconds, ...sample })
-        await reset(db)
+        const between = await serverCpu(db)
         const one = await commits(db, BUSY, seconds)
+        const after = await serverCpu(db)
         await reset(db)
         const other = await steps(db, BUSY, seconds)
         if (round < 0) continue
         bare.push(figure)
         path.push(one)
         whole.push(other)
+        if (before === undefined || between === undefined || after === undefined) continue
+        worked.bare.push((between - before) / (figure * seconds))
+        worked.ours.push((after - between) / (one.rate * seconds))
       }
       await reset(db)
     } finally {
@@ -38,6 +45,7 @@ export const store: Benchmark = {
     }
     const rows: Row[] = [
       { what: 'the commit path alone', unit: '/s', ours: path.map(({ rate }) => rate), bare, bar: { of: 'ratio', least: 1.2 } },
+      ...(worked.ours.length > 0 ? [{ what: 'CPU of the server for a step', unit: 'µs', ...worked }] : []),
       { what: 'whole steps, host included', unit: '/s', ours: whole.map(({ rate }) => rate), bare, bar: { of: 'ratio', least: 0.3 } },
       { what: 'a whole step, p50', unit: 'ms', ours: whole.map(({ p50 }) => p50) },
       { what: 'a whole step, p99', unit: 'ms', ours: whole.map(({ p99 }) => p99), bar: { of: 'ours', most: 15 } },
