@@ -8,8 +8,8 @@ export interface Attempt {
   bill: Bill
   /** Resolves at the first token or at the end: true if there is something worth listening to. */
   begun: Promise<boolean>
-  /** One event after the other, from the beginning; undefined at the end. */
-  next(): Promise<ModelEvent | undefined>
+  /** Tells everything from the beginning, until the listener has heard enough (true) or nothing more comes. To be called once. */
+  listen(hear: (event: ModelEvent) => boolean): Promise<void>
   /** Nobody wants it any more. */
   drop(): void
 }
@@ -26,30 +26,46 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
   const unwanted = new AbortController()
   const stream = provider.stream(request, { signal: AbortSignal.any([signal, unwanted.signal]) })[Symbol.asyncIterator]()
   const early: ModelEvent[] = []
-  const noted = ({ done, value }: IteratorResult<ModelEvent>): ModelEvent | undefined => {
-    if (!done) bill.note(value)
-    return done ? undefined : value
+  let isWorth: (worth: boolean) => void = () => {}
+  const begun = new Promise<boolean>((resolve) => {
+    isWorth = resolve
+  })
+  let hear = (event: ModelEvent): boolean => {
+    early.push(event)
+    if (event.t !== 'start' && event.t !== 'usage') isWorth(event.t !== 'fail')
+    // What comes after the first token waits in the provider until somebody has decided.
+    return event.t !== 'start' && event.t !== 'usage'
+  }
+  let enough = () => isWorth(false)
+
+  // Callbacks and not a loop that awaits: one promise an event, and a thousand streams say sixty thousand events a second.
+  const pull = () => void stream.next().then(heard, failed)
+  const heard = ({ done, value }: IteratorResult<ModelEvent>) => {
+    if (done) return enough()
+    bill.note(value)
+    if (hear(value)) enough()
+    else pull()
   }
   // No provider may throw; one that does must not take the conversation with it.
-  const thrown = (error: unknown): ModelEvent => ({ t: 'fail', kind: 'network', message: String(error), partial: false })
-  const pull = () => stream.next().then(noted, thrown)
-
-  const listen = async (): Promise<boolean> => {
-    for (;;) {
-      const event = await pull()
-      if (!event) return false
-      early.push(event)
-      if (event.t === 'fail') return false
-      if (event.t !== 'start' && event.t !== 'usage') return true
-    }
+  const failed = (error: unknown) => {
+    hear({ t: 'fail', kind: 'network', message: String(error), partial: false })
+    enough()
   }
-  const begun = listen()
+  pull()
 
   return {
     candidate,
     bill,
     begun,
-    next: () => (early.length > 0 ? Promise.resolve(early.shift()) : pull()),
+    async listen(listener) {
+      await begun
+      for (const event of early) if (listener(event)) return
+      await new Promise<void>((resolve) => {
+        hear = listener
+        enough = resolve
+        pull()
+      })
+    },
     drop: () => {
       unwanted.abort()
       void stream.return?.()

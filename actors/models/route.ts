@@ -124,25 +124,19 @@ type Outcome = { t: 'done'; end: End | Fail } | { t: 'declined'; held: ModelEven
 async function passOn(run: Attempt, tell: Route['tell']): Promise<Outcome> {
   let held: ModelEvent[] = []
   let visible = false
+  let outcome: Outcome | undefined
   const tellHeld = () => {
     for (const event of held) tell(event as RoutedEvent)
     held = []
   }
-  try {
-    await run.begun
-    for (;;) {
-      const event = await run.next()
-      if (!event)
-        return { t: 'failed', fail: { t: 'fail', kind: 'truncated', message: 'the provider ended without a word', partial: visible } }
-      // Whether it is partial is for us to know: a provider that threw cannot tell.
-      if (event.t === 'fail') return { t: 'failed', fail: { ...event, partial: visible } }
-      if (event.t === 'usage') continue
-      if (event.t === 'end') {
-        const refused = event.reason === 'refusal' || event.reason === 'filter'
-        if (refused && !visible) return { t: 'declined', held, end: event }
-        tellHeld()
-        return { t: 'done', end: event }
-      }
+  const hear = (event: ModelEvent): boolean => {
+    // Whether it is partial is for us to know: a provider that threw cannot tell.
+    if (event.t === 'fail') outcome = { t: 'failed', fail: { ...event, partial: visible } }
+    else if (event.t === 'end') {
+      const refused = event.reason === 'refusal' || event.reason === 'filter'
+      outcome = refused && !visible ? { t: 'declined', held, end: event } : { t: 'done', end: event }
+      if (outcome.t === 'done') tellHeld()
+    } else if (event.t !== 'usage') {
       if (event.t === 'text' && event.d !== '' && !visible) {
         visible = true
         tellHeld()
@@ -150,9 +144,15 @@ async function passOn(run: Attempt, tell: Route['tell']): Promise<Outcome> {
       if (visible || event.t === 'start' || event.t === 'think') tell(event)
       else held.push(event)
     }
+    return outcome !== undefined
+  }
+  try {
+    await run.listen(hear)
   } finally {
     run.drop()
   }
+  const silent: Fail = { t: 'fail', kind: 'truncated', message: 'the provider ended without a word', partial: visible }
+  return outcome ?? { t: 'failed', fail: silent }
 }
 
 async function begin(r: Route, candidate: Candidate, next: Candidate | undefined): Promise<{ winner: Attempt; lost?: Attempt }> {

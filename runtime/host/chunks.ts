@@ -7,8 +7,10 @@ import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
 
-/** Milliseconds for which words are gathered. After a crash no more than these are missing from the log. */
+/** Milliseconds for which words are gathered, at least. After a crash they are missing from the log. */
 const WAIT = 250
+/** Milliseconds for each row of the batch before: two thousand rows a second at most, because the store has commits to do. */
+const PER_ROW = 0.5
 /** Rows of one statement: commits want their turn at the store between two of them. */
 const MOST = 256
 
@@ -46,6 +48,7 @@ interface Piece {
 export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
   let waiting = new Map<string, Piece[]>()
   let armed = false
+  let rows = 0 // of the last batch
   let writing: Promise<void> | undefined
   const written = new Set<string>()
   const keyOf = ({ tenant, actor, turn }: Turn) => `${tenant}/${actor}/${turn}`
@@ -53,7 +56,7 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
   function arm() {
     if (armed) return
     armed = true
-    clock.after(WAIT, () => {
+    clock.after(Math.max(WAIT, rows * PER_ROW), () => {
       armed = false
       void write()
     })
@@ -73,6 +76,7 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
     waiting = new Map()
     for (const key of batch.keys()) written.add(key)
     const pieces = [...batch.values()].flat()
+    rows = pieces.length
     for (const piece of pieces) piece.isTaken = true
     for (let from = 0; from < pieces.length; from += MOST) {
       const chunks = pieces.slice(from, from + MOST).map(({ attempt, start, texts }) => ({ ...attempt, start, text: texts.join('') }))

@@ -87,6 +87,19 @@ test('a thousand streams are several statements, so that commits find their turn
   )
 })
 
+test('a node of many streams gathers longer, so that the store has time for commits', async () => {
+  const { chunks, clock, batches } = log()
+  const streams = Array.from({ length: 2_000 }, (_, n) => chunks.open(attempt(`t${n}`)))
+  for (const add of streams) add(0, 'x')
+  await clock.pass(WINDOW)
+  assert.is(batches.flat().length, 2_000)
+  for (const add of streams) add(1, 'y')
+  await clock.pass(2 * WINDOW)
+  assert.is(batches.flat().length, 2_000)
+  await clock.pass(2 * WINDOW)
+  assert.is(batches.flat().length, 4_000)
+})
+
 test('one batch at a time: what comes meanwhile is the next, and as few rows as there are streams', async () => {
   const { chunks, clock, batches, release } = log({ slow: true })
   const add = chunks.open(attempt())
