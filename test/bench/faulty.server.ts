@@ -2,7 +2,7 @@
 import { openNode } from './node.ts'
 import { serve } from './worker.ts'
 
-const { FAULTY_URLS = '{}' } = process.env
+const { FAULTY_URLS = '{}', FAULTY_DEADLINE } = process.env
 const { anthropic, openai, gemini } = JSON.parse(FAULTY_URLS) as Record<string, string>
 const { url } = await openNode({
   settings: {
@@ -12,6 +12,7 @@ const { url } = await openNode({
     openaiBaseUrl: openai,
     geminiApiKey: 'key-g',
     geminiBaseUrl: gemini,
+    ...(FAULTY_DEADLINE && { deadlines: { first: Number(FAULTY_DEADLINE), idle: Number(FAULTY_DEADLINE) } }),
   },
 })
 

@@ -18,7 +18,10 @@ export const faulty: Benchmark = {
       const urls = JSON.stringify(await double.ask('urls'))
       const run = async (share: number) => {
         // A node of its own for each: none remembers what the other has been through.
-        const server = startWorker(import.meta.resolve('./faulty.server.ts'), { FAULTY_URLS: urls })
+        const server = startWorker(import.meta.resolve('./faulty.server.ts'), {
+          FAULTY_URLS: urls,
+          ...(short && { FAULTY_DEADLINE: '1000' }),
+        })
         try {
           await double.ask('begin', share)
           const heard = await clients.ask<Heard>('write', { url: await server.ask<string>('url'), people, each })

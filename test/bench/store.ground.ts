@@ -34,7 +34,7 @@ export async function openGround(url: string | undefined, conversations: number)
   const store = await freshStore(variantAt(url))
   await keepTenant(store.db, demo)
   await populate(store.db, 'rest', conversations)
-  await store.db.sql`analyze`
+  await store.db.sql`vacuum (analyze)` // now, and not while something is measured
   if (!url) return { ...store, url }
   const own = new URL(url)
   const [{ name }] = await store.db.sql<[{ name: string }]>`select current_database() as name`

@@ -15,7 +15,7 @@ export const turn: Benchmark = {
   name: 'turn',
   about: 'a whole turn at a fixed arrival rate: what it asks of the store, its CPU, and how long the message waits for its acknowledgement',
   run: async (options) => [
-    ...(await measured('embedded', options, '')),
+    ...(options.short && options.databaseUrl ? [] : await measured('embedded', options, '')),
     ...(options.databaseUrl ? await measured('PostgreSQL', options, options.databaseUrl) : []),
   ],
 }
