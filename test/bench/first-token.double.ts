@@ -5,11 +5,10 @@ import { bodyOf } from '../support/provider.wire.ts'
 import { wordAt } from './double.words.ts'
 import { microseconds, serve } from './worker.ts'
 
-const TOKENS = 240
 const PACE = 16 // milliseconds between two tokens
 
 const chunk = (text: string) => bodyOf.script('chat', { text: [text] }, 'chat-model').said.at(-1) as string
-const rest = Array.from({ length: TOKENS }, (_, at) => chunk(wordAt(at)))
+let rest: string[] = []
 const { last } = bodyOf.script('chat', {}, 'chat-model')
 
 const server = createServer((req, res) => {
@@ -30,4 +29,10 @@ await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 
 const moment = () => new Promise((resolve) => setTimeout(resolve, PACE))
 
-serve({ url: () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1` })
+serve({
+  /** Where it speaks, and says so many tokens to everybody. */
+  url: (tokens: number) => {
+    rest = Array.from({ length: tokens }, (_, at) => chunk(wordAt(at)))
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  },
+})

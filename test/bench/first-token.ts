@@ -13,13 +13,13 @@ export const firstToken: Benchmark = {
     const nexus = startWorker(import.meta.resolve('./side-by-side.nexus.server.ts'))
     const tutorial = startWorker(import.meta.resolve('./side-by-side.tutorial.server.ts'))
     try {
-      const model = await double.ask<string>('url')
+      const model = await double.ask<string>('url', short ? 30 : 240)
       const people = short ? 10 : STREAMS
       await clients.ask('come', { name: 'nexus', url: await nexus.ask('start', model), people })
       await clients.ask('come', { name: 'tutorial', url: await tutorial.ask('start', model), people })
       const tails: Record<string, number[]> = { nexus: [], tutorial: [] }
       const side = (name: string) => async (round: number) => {
-        const waited = await clients.ask<number[]>('wait', { name, times: short ? 1 : 2 })
+        const waited = await clients.ask<number[]>('wait', { name, times: short ? 1 : 2, spread: short ? 500 : 4_000 })
         if (round >= 0) tails[name]?.push(quantile(waited, 0.99))
         return median(waited)
       }

@@ -12,8 +12,8 @@ export const memory: Benchmark = {
       const clients = startWorker(import.meta.resolve('./clients.ts'))
       try {
         const url = await server.ask<string>('url')
-        // The first sockets also bring what all of them share.
-        await clients.ask('join', { url, readers: readers / 10 })
+        // The first crowd also takes what the start has left free, and brings what all sockets share.
+        await clients.ask('join', { url, readers })
         const before = await server.ask<number>('memory')
         await clients.ask('join', { url, readers })
         return ((await server.ask<number>('memory')) - before) / 1024 / readers

@@ -5,8 +5,6 @@ import { wordAt } from './double.words.ts'
 import { microseconds, serve } from './worker.ts'
 
 const PATIENCE = 60_000
-/** Milliseconds in which a crowd begins, so that its first words are not all at once. */
-const SPREAD = 4_000
 /** Small talk, so that Admin asks no model of its own: one call a turn for everybody. */
 const QUESTION = 'Hello!'
 
@@ -84,13 +82,13 @@ serve({
       throw new Error(`${name} answered ${wrong.length} characters instead of ${whole.length}: ${wrong.slice(0, 60)}…`)
     return tokens * crowd.length
   },
-  /** Milliseconds from the model's first word, which tells when it was sent, to its arrival. Everybody asks so many times in a row. */
-  wait: async ({ name, times }: { name: string; times: number }) => {
+  /** Milliseconds from the model's first word, which tells when it was sent, to its arrival. Everybody asks so many times in a row, not all at once. */
+  wait: async ({ name, times, spread }: { name: string; times: number; spread: number }) => {
     const waited: number[] = []
     const crowd = crowds.get(name) ?? []
     await Promise.all(
       crowd.map(async ({ ask }, at) => {
-        await new Promise((resolve) => setTimeout(resolve, (at * SPREAD) / crowd.length))
+        await new Promise((resolve) => setTimeout(resolve, (at * spread) / crowd.length))
         for (let time = 0; time < times; time++)
           await within(
             PATIENCE,
