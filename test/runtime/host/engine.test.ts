@@ -1,4 +1,5 @@
 /** The heart on a real store: PGlite always, a server where TEST_DATABASE_URL names one. */
+import { randomUUID } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Filling } from '../../../actors/work.ts'
@@ -139,6 +140,20 @@ for (const variant of stores()) {
       await commitSteps({ sql } as unknown as Database, [row(c, 1, { dedup: 'k1', emits: [{ seq: 1, name: 'x', payload: {} }] })], 'n1')
       assert.equal([...(await scans(sql))], [...before])
     })
+  })
+
+  test('steps of two tenants share a statement, and each writes to its own alone', async () => {
+    const [c, d] = [chat(), chat()]
+    const theirs = randomUUID()
+    assert.equal(await commit(row(c, 0), row(d, 0, { tenant: theirs })), ['done', 'done'])
+    // The same name elsewhere is another actor, and whoever brings another tenant finds nothing to move.
+    assert.equal(await commit(row(c, 1, { tenant: theirs }), row(d, 1, { tenant: theirs }), row(c, 1)), ['fenced', 'done', 'done'])
+    assert.equal([(await rows('journal', c)).length, (await rows('journal', d)).length], [2, 0])
+    const other = await readAsTenant(db(), theirs, (sql) => sql<{ actor: string }[]>`select distinct actor from journal`)
+    assert.equal(
+      other.map(({ actor }) => actor),
+      [d],
+    )
   })
 
   if (variant.name === 'postgres') {
