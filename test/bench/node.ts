@@ -19,6 +19,7 @@ import { slotsOf } from '../../runtime/slots.ts'
 import { silent } from '../../runtime/watch/log.ts'
 import { variantAt } from '../support/postgres.ts'
 import { freshStore } from '../support/store.ts'
+import { atEnd } from './worker.ts'
 
 export const tenant = demo.id
 
@@ -44,7 +45,9 @@ export interface NodeNeeds {
 
 /** On the server that BENCH_DATABASE_URL names, else on the embedded store in memory. */
 export async function openNode({ settings = {}, provider, limits, through = (db) => db }: NodeNeeds = {}): Promise<BenchNode> {
-  const db = through((await freshStore(variantAt(process.env.BENCH_DATABASE_URL))).db)
+  const store = await freshStore(variantAt(process.env.BENCH_DATABASE_URL))
+  atEnd(store.close)
+  const db = through(store.db)
   await keepTenant(db, demo)
   const bus = memoryBus()
   const models = createModels({ settings, ...(provider && { providers: { offline: provider } }) })

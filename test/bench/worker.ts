@@ -80,10 +80,15 @@ export function startWorker(file: string, environment: Record<string, string> = 
   }
 }
 
+const endings: (() => Promise<unknown>)[] = []
+
+/** In the worker: what is still to be done when it is no longer wanted. */
+export const atEnd = (end: () => Promise<unknown>): void => void endings.push(end)
+
 /** In the worker: what it can be asked. */
 export function serve(handlers: Record<string, (given: never) => unknown>): void {
   // Whoever started it is gone, or has heard enough.
-  process.once('disconnect', () => process.exit())
+  process.once('disconnect', () => void Promise.allSettled(endings.map((end) => end())).then(() => process.exit()))
   process.on('message', ({ id, what, given }: Asked) => {
     const answer = async () => {
       const handler = handlers[what]
