@@ -29,6 +29,7 @@ export const START = 1_700_000_000_000
 export const real = {
   now: performance.now.bind(performance),
   setImmediate: globalThis.setImmediate,
+  clearImmediate: globalThis.clearImmediate,
   setTimeout: globalThis.setTimeout,
 }
 
@@ -37,7 +38,7 @@ export function takeOverTime(): Time {
   let now = START
   let count = 0
   let heap: Ring[] = []
-  let immediates = 0
+  const immediates = new Set<NodeJS.Immediate>()
   let chance = random(0)
 
   const before = (a: Ring, b: Ring) => a.at < b.at || (a.at === b.at && a.n < b.n)
@@ -83,7 +84,7 @@ export function takeOverTime(): Time {
 
   async function settle() {
     do await new Promise((resolve) => real.setImmediate(resolve))
-    while (immediates > 0)
+    while (immediates.size > 0)
   }
 
   const timer = (ring: (...given: unknown[]) => void, ms: number, given: unknown[], again: boolean) => {
@@ -118,11 +119,16 @@ export function takeOverTime(): Time {
     clearTimeout: clear,
     clearInterval: clear,
     setImmediate: (ring: (...given: unknown[]) => void, ...given: unknown[]) => {
-      immediates++
-      return real.setImmediate(() => {
-        immediates--
+      const handle = real.setImmediate(() => {
+        immediates.delete(handle)
         ring(...given)
       })
+      immediates.add(handle)
+      return handle
+    },
+    clearImmediate: (handle: NodeJS.Immediate) => {
+      immediates.delete(handle)
+      real.clearImmediate(handle)
     },
     Date: class extends RealDate {
       constructor(...given: [] | [number]) {
