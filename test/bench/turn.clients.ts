@@ -15,6 +15,7 @@ let over = 0
 let refused = 0
 let acknowledged: number[] = []
 let answered: number[] = []
+/** When each message that is not yet answered was meant to be sent. */
 const began = new Map<string, number>()
 
 async function meet(url: string) {
@@ -24,10 +25,20 @@ async function meet(url: string) {
     socket.once('connect', resolve)
     socket.once('connect_error', reject)
   })
+  // What is written while an answer is on its way may be answered together with the next.
+  const taken = new Map<string, string[]>()
+  for (const name of ['turn.started', 'turn.widened'])
+    socket.on(name, ({ turn, messages }: { turn: string; messages: string[] }) => {
+      taken.set(turn, [...(taken.get(turn) ?? []), ...messages])
+    })
   for (const name of ['turn.finished', 'turn.failed', 'turn.stopped'])
-    socket.on(name, () => {
-      answered.push(performance.now() - (began.get(conversation) as number))
-      over++
+    socket.on(name, ({ turn }: { turn: string }) => {
+      for (const id of taken.get(turn) ?? []) {
+        answered.push(performance.now() - (began.get(id) as number))
+        began.delete(id)
+        over++
+      }
+      taken.delete(turn)
     })
   await socket.emitWithAck('conversation.join', { conversation })
   people.push({ socket, conversation })
@@ -36,8 +47,9 @@ async function meet(url: string) {
 /** Counted from when it was meant to be sent: a server that stalls gets no credit for what waits here. */
 async function say({ socket, conversation }: Person, meant: number) {
   const text = `${said[sent % said.length]} (${sent++})`
-  began.set(conversation, meant)
-  const told = await socket.emitWithAck('message.send', { conversation, id: crypto.randomUUID(), text })
+  const id = crypto.randomUUID()
+  began.set(id, meant)
+  const told = await socket.emitWithAck('message.send', { conversation, id, text })
   acknowledged.push(performance.now() - meant)
   if (!told.ok) refused++
 }
