@@ -8,4 +8,4 @@ alter function commit_steps(jsonb, text) set plan_cache_mode = force_generic_pla
 alter function commit_steps(jsonb, text) set enable_seqscan = off;
 alter function commit_steps(jsonb, text) set enable_hashjoin = off;
 alter function commit_steps(jsonb, text) set enable_mergejoin = off;
-alter function commit_steps(jsonb, text) set lock_timeout = '50ms';
+alter function commit_steps(jsonb, text) set lock_timeout = '200ms'; -- far above what a stall of disk or CPU costs
