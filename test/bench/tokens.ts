@@ -20,7 +20,8 @@ export const tokens: Benchmark = {
       await server.ask('relay', conversations)
       const side = (way: 'ours' | 'bare') => async () => (await server.ask<{ each: number }>(way, { tokensPerSecond: PACE, ms })).each
       const figures = await interleaved({ rounds: short ? 2 : 5, ours: side('ours'), bare: side('bare') })
-      const note = databaseUrl ? 'the PostgreSQL server is a process of its own and not counted' : 'the embedded store is counted'
+      const counted = databaseUrl ? 'the PostgreSQL server is a process of its own and not counted' : 'the embedded store is counted'
+      const note = `${counted}; 6 µs were 0.9 × a bare emit where the bar was set, which the ratio tells on any machine`
       return [{ what: `a token, ${streams} streams`, unit: 'µs', ...figures, bar: { of: 'ours', most: 6 }, note }]
     } finally {
       await server.close()
