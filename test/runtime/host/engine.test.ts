@@ -142,6 +142,19 @@ for (const variant of stores()) {
     })
   })
 
+  test('the ten-thousandth work order has a number of its own, and so has every one after it', async () => {
+    const [c, d] = [chat(), chat()]
+    const opening = { orders: [{ turn: 't1', status: 'queued', owner: 'admin', opens: true }] }
+    const numberOf = async (actor: string) =>
+      (await readAsTenant(db(), tenant, (sql) => sql`select number from work_orders where conversation = ${actor}`))[0]?.number
+    await db().sql`select setval('work_order_numbers', 999)`
+    assert.equal(await commit(row(c, 0, opening)), ['done'])
+    assert.match(await numberOf(c), /^WO-\d{8}-1000$/)
+    await db().sql`select setval('work_order_numbers', 9999)`
+    assert.equal(await commit(row(d, 0, opening)), ['done'])
+    assert.match(await numberOf(d), /^WO-\d{8}-10000$/)
+  })
+
   test('steps of two tenants share a statement, and each writes to its own alone', async () => {
     const [c, d] = [chat(), chat()]
     const theirs = randomUUID()
