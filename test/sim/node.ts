@@ -129,6 +129,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
 
   async function start() {
     try {
+      await db.sql`insert into nodes (node, lock_key) values (${name}, 0) on conflict (node) do nothing`
       await engine.start()
       if (!alive) return
       open = true
@@ -155,6 +156,11 @@ export function createNode({ name, life, time, store, weather, providers, chance
       ...engine.host.counts(),
     }),
     start,
+    /** Nobody comes to it any more; what it has begun goes on. */
+    oust() {
+      open = false
+      for (const socket of sockets) socket.conn.close()
+    },
     /** As `kill -9` does it. */
     kill() {
       if (!alive) return

@@ -14,6 +14,8 @@ export type Act = { at: number } & (
   /** After so many more messages with the store, before or behind one; without `after` at once. */
   | { do: 'kill'; down: number; after?: number; stage?: 'sent' | 'done' }
   | { do: 'leave'; down: number }
+  /** Counts as gone and goes on for so long: another node takes everything over meanwhile. */
+  | { do: 'oust'; ms: number }
   | { do: 'outage'; ms: number }
   | { do: 'claim'; chat: number; ms: number }
 )
@@ -23,6 +25,8 @@ export interface Story {
   /** How many tabs look at each conversation. */
   chats: { tabs: number }[]
   policy: Partial<Policy>
+  /** Whether each life of a node has a name of its own, as a container has, or all the same. */
+  renamed: boolean
   residents: number
   perActor: number
   /** Milliseconds that a client waits for an acknowledgement. */
@@ -95,6 +99,8 @@ export function storyOf(seed: number): Story {
   if (shape.happens(0.15)) add('leave', 1, (chance, { at }) => ({ at, do: 'leave', down: 50 + chance.below(1_000) }))
   if (shape.happens(0.25)) add('outage', 2, (chance, { at }) => ({ at, do: 'outage', ms: 100 + chance.below(3_000) }))
   if (shape.happens(0.15)) add('claim', 1, (chance, { at, chat }) => ({ at, do: 'claim', chat, ms: 500 + chance.below(3_000) }))
+  const renamed = shape.happens(0.4)
+  if (renamed && shape.happens(0.5)) add('oust', 2, (chance, { at }) => ({ at, do: 'oust', ms: 200 + chance.below(4_000) }))
   acts.sort((a, b) => a.at - b.at)
   return {
     seed,
@@ -106,6 +112,7 @@ export function storyOf(seed: number): Story {
       attempts: 3,
       patience,
     },
+    renamed,
     residents: shape.happens(0.4) ? 1 : 100,
     perActor: shape.happens(0.1) ? 2 : 64,
     clientPatience: shape.happens(0.4) ? 500 : 3_000,

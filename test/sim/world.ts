@@ -36,6 +36,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
   let away = 0
   let kills = 0
   let life = 0
+  let ghosts = 0
   let node: SimNode
   const nobody: Door = { enter: () => undefined, left() {} }
 
@@ -59,7 +60,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
       delay: () => chance.delay(0.2, healed ? 3 : story.store.slowest),
       fate: (): Fate =>
         !healed && chance.happens(story.store.breaking) ? chance.pick(['before', 'after', 'late', 'late'] as const) : 'ok',
-      lateness: () => chance.delay(5, 4_000),
+      lateness: () => 5 + chance.below(4_000),
       isAway: () => away > time.now(),
       passed(stage) {
         for (const fuse of fuses) {
@@ -70,8 +71,8 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
         }
       },
     }
-    node = createNode({
-      name: 'n1',
+    const made = createNode({
+      name: story.renamed ? `n${mine}` : 'n1',
       life: mine,
       time,
       store,
@@ -83,11 +84,12 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
       log,
       failed(error) {
         tell('node', `could not start: ${(error as Error).message}`)
-        kill(1_000, 'its start failed')
+        if (made === node) kill(1_000, 'its start failed')
       },
     })
+    node = made
     tell('node', `life ${mine} begins`)
-    void node.start()
+    void made.start()
   }
 
   function kill(down: number, why: string) {
@@ -158,9 +160,25 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
         if (mine === node) time.after(down, wake)
       })
     },
+    oust({ ms }) {
+      const old = node
+      if (!old.isOpen()) return
+      kills++
+      tell('node', 'counts as gone and goes on')
+      old.oust()
+      wake()
+      ghosts++
+      time.after(ms, () => {
+        old.kill()
+        ghosts--
+        tell('node', 'the one that counted as gone is gone')
+        // What it committed on its way out was told to nobody here.
+        for (const { connection } of tabs) connection.cut(false)
+      })
+    },
     outage({ ms }) {
       away = Math.max(away, time.now() + ms)
-      if (node.isAlive()) node.cables.tear()
+      node.cables.tear()
     },
     claim({ chat, ms }) {
       void operate(chat, { type: 'operator.claimed', name: 'Ada' }).then(() =>
@@ -194,6 +212,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
   /** What there is to be done still, or nothing. */
   async function whatIsLeft(): Promise<string> {
     if (!node.isOpen()) return 'the node is not open'
+    if (ghosts > 0) return 'a node that counts as gone goes on'
     for (const { label, client, connection } of tabs) {
       if (!connection.socket.connected) return `${label} is not connected`
       const waiting = client.transcript?.outgoing.filter(({ failed }) => failed === undefined).length ?? 0
