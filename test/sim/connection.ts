@@ -56,6 +56,7 @@ export function createConnection({ time, chance, door, principal, witness, slowe
   let cancelRetry = () => {}
   let line: ReturnType<typeof open> | undefined
   let stalled = false
+  let stalls: { ms: number; frames: number }[] = []
   let count = 0
   const handlers = new Map<string, Handler[]>()
   const any: Handler[] = []
@@ -99,6 +100,7 @@ export function createConnection({ time, chance, door, principal, witness, slowe
       }
       const payload: unknown = JSON.parse(packet.data)
       witness.heard(packet.event[0], payload)
+      countFrame()
       for (const handler of any) handler(...([packet.event[0], payload] as never[]))
     }
 
@@ -172,6 +174,17 @@ export function createConnection({ time, chance, door, principal, witness, slowe
     if (socket.active) retry()
   }
 
+  function countFrame() {
+    const due = stalls.find((stall) => --stall.frames === 0)
+    if (!due) return
+    stalls = stalls.filter((stall) => stall !== due)
+    stalled = true
+    time.after(due.ms, () => {
+      stalled = false
+      line?.pump()
+    })
+  }
+
   function retry() {
     cancelRetry()
     cancelRetry = time.after(chance.delay(100, 2_000), () => wanted && !socket.connected && attempt())
@@ -241,13 +254,10 @@ export function createConnection({ time, chance, door, principal, witness, slowe
     socket,
     /** The transport breaks; a silent break is seen by the node only later. */
     cut: (silent: boolean) => line?.end('transport close', silent),
-    /** The tab reads nothing for so long. */
-    stall(ms: number) {
-      stalled = true
-      time.after(ms, () => {
-        stalled = false
-        line?.pump()
-      })
+    isStalled: () => stalled,
+    /** The tab reads nothing for so long, once it has heard so many more frames. */
+    stall(ms: number, frames: number) {
+      stalls.push({ ms, frames })
     },
   }
 }

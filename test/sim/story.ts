@@ -10,7 +10,8 @@ export type Act = { at: number } & (
   | { do: 'repeat'; chat: number; tab: number }
   | { do: 'stop'; chat: number; tab: number }
   | { do: 'cut'; chat: number; tab: number; silent: boolean }
-  | { do: 'stall'; chat: number; tab: number; ms: number }
+  /** The tab reads nothing for so long, once it has heard so many more frames. */
+  | { do: 'stall'; chat: number; tab: number; frames: number; ms: number }
   /** After so many more messages with the store, before or behind one; without `after` at once. */
   | { do: 'kill'; down: number; after?: number; stage?: 'sent' | 'done' }
   | { do: 'leave'; down: number }
@@ -87,8 +88,8 @@ export function storyOf(seed: number): Story {
   add('repeat', 1, (_, act) => ({ ...act, do: 'repeat' }))
   if (shape.happens(0.6)) add('cut', 4, (chance, act) => ({ ...act, do: 'cut', silent: chance.happens(0.3) }))
   const stalls = shape.happens(0.2)
-  // Once words are being heard, and for longer than a silent reader is borne with.
-  if (stalls) add('stall', 3, (chance, { at, ...act }) => ({ ...act, at: at + 600, do: 'stall', ms: 500 + chance.below(9_500) }))
+  // Longer than a silent reader is borne with, and in the middle of a reply.
+  if (stalls) add('stall', 3, (chance, act) => ({ ...act, do: 'stall', frames: 3 + chance.below(12), ms: 500 + chance.below(9_500) }))
   if (shape.happens(0.6))
     add('kill', 3, (chance, { at }) => ({
       at,
@@ -115,7 +116,7 @@ export function storyOf(seed: number): Story {
     renamed,
     residents: shape.happens(0.4) ? 1 : 100,
     perActor: shape.happens(0.1) ? 2 : 64,
-    clientPatience: shape.happens(0.4) ? 500 : 3_000,
+    clientPatience: shape.pick([150, 500, 3_000, 3_000]),
     store: { breaking: rough < 0.35 ? 0 : rough < 0.8 ? 0.02 : 0.08, slowest: shape.happens(0.25) ? 120 : 6 },
     provider: {
       failing: shape.happens(0.3) ? 0.3 : 0.02,

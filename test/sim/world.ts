@@ -146,7 +146,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     },
     stop: (act) => tabOf(act).client.stop(),
     cut: (act) => tabOf(act).connection.cut(act.silent),
-    stall: (act) => tabOf(act).connection.stall(act.ms),
+    stall: (act) => tabOf(act).connection.stall(act.ms, act.frames),
     kill({ after, stage, down }) {
       if (after === undefined || !stage) kill(down, 'at once')
       else fuses.push({ after, stage, down })
@@ -215,6 +215,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     if (ghosts > 0) return 'a node that counts as gone goes on'
     for (const { label, client, connection } of tabs) {
       if (!connection.socket.connected) return `${label} is not connected`
+      if (connection.isStalled()) return `${label} reads nothing`
       const waiting = client.transcript?.outgoing.filter(({ failed }) => failed === undefined).length ?? 0
       if (waiting > 0) return `${label} has ${waiting} messages that nobody answered`
     }
