@@ -45,8 +45,18 @@ export interface System {
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** Builds and starts everything; throws one sentence when something that was asked for is not there. */
+/** Builds and starts everything; throws one sentence when something that was asked for is not there, and then holds nothing open. */
 export async function startSystem(config: Config, log: Log, opening = openStore(config, log)): Promise<System> {
+  try {
+    return await build(config, log, opening)
+  } catch (error) {
+    const db = await opening.catch(() => undefined)
+    await db?.close()
+    throw error
+  }
+}
+
+async function build(config: Config, log: Log, opening: Promise<Database>): Promise<System> {
   arm(config.failpoints)
   const node = config.nodeName ?? `${hostname()}-${process.pid.toString(36)}-${Math.random().toString(36).slice(2, 6)}`
   const models = createModels({

@@ -156,7 +156,8 @@ export function connect(needs: Needs = {}): Client {
   socket.onAny((name: string, payload: unknown) => {
     if (name === 'node.leaving') return comeBack(payload)
     if (name === 'conversation.lagged') return isOurs(payload) ? askToJoin() : undefined
-    if (!transcript || !isOurs(payload)) return
+    // Before the answer to a join there is no seam to go on from: what a late answer brought has been given up.
+    if (!transcript || !joined || !isOurs(payload)) return
     become(hear(transcript, [name, payload]))
     if (transcript.behind) askToJoin()
     else seen()

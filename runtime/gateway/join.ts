@@ -16,8 +16,9 @@ import type { Cursor, Joined } from './protocol.ts'
 const MISSED = 500
 const MISSED_BYTES = 262_144
 const MESSAGES = 50
-/** Milliseconds to wait for an event that is committed and not yet told. */
-const CATCH_UP = 1_000
+/** Milliseconds to wait for an event that is committed and not yet told, and for its being read again where nobody is about to tell it. */
+const CATCH_UP = 200
+const READ_AGAIN = 1_000
 
 interface Needs {
   db: Database
@@ -55,8 +56,19 @@ export async function join(
 
 /** A step may be committed and read by us before its watchers were told: a moment later both agree. */
 async function caughtUp({ host }: Engine, tenant: string, conversation: string, seq: number) {
+  const isBehind = () => (host.position(tenant, conversation) ?? seq) < seq
   const until = Date.now() + CATCH_UP
-  while ((host.position(tenant, conversation) ?? seq) < seq && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
+  while (isBehind() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
+  if (isBehind()) await within(READ_AGAIN, host.refresh(tenant, conversation))
+}
+
+const within = async (ms: number, work: Promise<void>): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
 }
 
 type Event = [name: string, payload: unknown]

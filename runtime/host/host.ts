@@ -67,6 +67,8 @@ export interface Host {
   tell(ask: Ask): Promise<Told>
   /** Durable events told so far, if the actor is at hand. */
   position(tenant: string, actor: string): number | undefined
+  /** Somebody else has moved this actor, or an unknown commit did: reads it again and tells its watchers what they have missed. Never throws. */
+  refresh(tenant: string, actor: string): Promise<void>
   counts(): { residents: number; waiting: number }
   /** Resolves when no mailbox is busy. */
   idle(): Promise<void>
@@ -350,6 +352,18 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       const cell = cells.get(`${tenant}/${actor}`)
       // Whatever a birth has committed is not yet told.
       return cell?.unborn ? 0 : cell?.published
+    },
+    refresh(tenant, actor) {
+      const cell = cells.get(`${tenant}/${actor}`)
+      if (!cell) return Promise.resolve()
+      return new Promise((resolve) =>
+        enqueue(cell, async () => {
+          cell.resident = undefined
+          cell.suspect = true
+          await residentOf(cell).catch((error: Error) => log.warn({ err: error, actor }, 'an actor could not be read again'))
+          resolve()
+        }),
+      )
     },
     counts: () => ({ residents: cells.size, waiting }),
     idle: () => (waiting === 0 ? Promise.resolve() : new Promise((resolve) => restListeners.push(resolve))),

@@ -119,6 +119,8 @@ export class Double {
   refuses: { code: 'text.too_long'; message: string } | undefined
   /** Swallows acknowledgements, as a line that broke at the wrong moment. */
   silent = 0
+  /** The same, of joins. */
+  silentJoins = 0
   #port = 0
 
   constructor(dist: string) {
@@ -128,7 +130,8 @@ export class Double {
       socket.onAny((name: string, ask: unknown) => this.#hear(name, ask))
       socket.on('conversation.join', ({ conversation = crypto.randomUUID(), after }, answer) => {
         void socket.join(conversation)
-        answer({ ok: true, ...this.joined(conversation, after) })
+        if (this.silentJoins > 0) this.silentJoins--
+        else answer({ ok: true, ...this.joined(conversation, after) })
       })
       socket.on('conversation.leave', ({ conversation }) => void socket.leave(conversation))
       socket.on('message.send', ({ conversation, id, text }, answer) => {

@@ -3,6 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { join } from '../../../runtime/gateway/join.ts'
 import type { Joined } from '../../../runtime/gateway/protocol.ts'
+import { memoryBus } from '../../../runtime/cluster/bus.memory.ts'
 import { roomOf } from '../../../runtime/cluster/bus.ts'
 import type { Database } from '../../../sql/database.ts'
 import { tenant } from '../../support/heart.ts'
@@ -53,6 +54,32 @@ test('a conversation that is begun while somebody joins is not missed by a word'
   assert.equal(
     told,
     told.map((_, at) => at + 1),
+  )
+})
+
+test('whoever joins where another node has moved the conversation brings its watchers up to date', async () => {
+  const c = chat()
+  const one = await heart()
+  await one.say(c, 'm1')
+  await within(10_000, one.engine.runner.quiet(5_000))
+  await one.engine.host.idle()
+  const watched = one.watch(c)
+  const two = await heart({ node: 'n2', bus: memoryBus() })
+  await two.say(c, 'm2')
+  await within(10_000, two.engine.runner.quiet(5_000))
+  await two.engine.host.idle()
+  const stood = one.engine.host.position(tenant, c) as number
+  let joined: Joined | undefined
+  await within(
+    10_000,
+    join({ db: db(), bus: one.bus, engine: one.engine }, tenant, c, { seq: stood }, (answer) => (joined = answer)),
+  )
+  assert.is(joined?.seq, two.engine.host.position(tenant, c))
+  assert.is(one.engine.host.position(tenant, c), joined?.seq)
+  const numbers = watched.frames.flatMap(({ payload }) => (payload as { seq?: number }).seq ?? [])
+  assert.equal(
+    numbers,
+    Array.from({ length: (joined?.seq ?? 0) - stood }, (_, at) => stood + at + 1),
   )
 })
 

@@ -172,6 +172,27 @@ test('a commit of unknown fate is looked for although nobody writes again', asyn
   assert.equal(retold, [1], 'from the last event that was told')
 })
 
+test('an actor that is read again tells what was missed at once', async () => {
+  const ways: Way[] = ['well', 'after']
+  const { host, say, retold } = simulated({ fate: () => ways.shift() ?? 'well' })
+  await say('c', 'm1')
+  await say('c', 'm2').catch(() => undefined)
+  assert.is(host.position('t', 'c'), 1)
+  await host.refresh('t', 'c')
+  assert.equal(retold, [1])
+  assert.is(host.position('t', 'c'), 2)
+  await host.refresh('t', 'c')
+  assert.equal(retold, [1], 'and not again')
+  await host.refresh('t', 'nobody')
+})
+
+test('a crowd that is busy all at once is let go once it rests', async () => {
+  const { host, say } = simulated({ limits: { residents: 2 } })
+  await Promise.all(['a', 'b', 'c', 'd', 'e'].map((actor) => say(actor, 'm1')))
+  await host.idle()
+  assert.is(host.counts().residents, 2)
+})
+
 test('a birth of unknown fate is told from its first event', async () => {
   const ways: Way[] = ['after']
   const { say, clock, retold } = simulated({ fate: () => ways.shift() ?? 'well' })
