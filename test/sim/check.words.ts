@@ -35,7 +35,7 @@ export function checkWords({ chat, told, mine, generations, bills, kills }: Chat
     }
     if (name === 'turn.stopped')
       for (const generation of of(turn))
-        if (generation.end !== 'severed' && generation.over > at + REACH)
+        if (generation.end !== 'severed' && !generation.disowned && generation.over > at + REACH)
           fail(
             'I11 honest failure',
             `chat ${chat}: ${turn} was stopped and the provider spoke on for ${Math.round(generation.over - at)} ms`,

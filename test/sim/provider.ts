@@ -18,6 +18,8 @@ export interface Generation {
   poor: boolean
   /** Tokens as it bills them. */
   out: number
+  /** Whoever asked counts as gone: nobody can tell it to stop. */
+  disowned: boolean
   /** When its last word was spoken. */
   over: number
 }
@@ -42,6 +44,7 @@ export const deadlines = { first: 4_000, idle: 3_000, thinking: 6_000, total: 60
 export function createProviders(chances: Chances, faults: Faults) {
   const journal: Generation[] = []
   const times = new Map<string, number>()
+  const disowned = new Set<string>()
   let lively = true
 
   /** The provider as one incarnation of a node reaches it. */
@@ -73,6 +76,7 @@ export function createProviders(chances: Chances, faults: Faults) {
       end: 'open',
       poor: chance.happens(lively ? faults.poor : 0),
       out: 0,
+      disowned: disowned.has(node),
       over: clock.now(),
     }
     journal.push(generation)
@@ -135,6 +139,11 @@ export function createProviders(chances: Chances, faults: Faults) {
     /** From now on nothing fails any more. */
     heal: () => {
       lively = false
+    },
+    /** Whoever asks from this incarnation counts as gone, and goes on. */
+    disown(node: string) {
+      disowned.add(node)
+      for (const one of journal) if (one.node === node) one.disowned = true
     },
     /** Whoever asked from this incarnation is gone. */
     sever(node: string) {

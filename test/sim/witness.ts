@@ -69,8 +69,8 @@ export function createWitness(label: string, now: () => number, tell: (line: str
     if (name === 'operator.left') claimed = false
     const { turn, attempt } = frame
     if (name === 'reply.delta' && turn !== undefined && attempt !== undefined) {
-      if (claimed) complain(`an agent speaks while a person has claimed the conversation (${turn}.${attempt})`)
       if ((over.get(turn) ?? -1) >= attempt) return replayed || complain(`words of the closed attempt ${turn}.${attempt}`)
+      if (claimed && !replayed) complain(`an agent speaks while a person has claimed the conversation (${turn}.${attempt})`)
       if (!reply || reply.turn !== turn || reply.attempt !== attempt) {
         if (reply && reply.turn === turn && attempt < reply.attempt) return complain(`words of ${turn}.${attempt} behind ${reply.attempt}`)
         reply = { turn, attempt, text: '' }

@@ -166,6 +166,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
       kills++
       tell('node', 'counts as gone and goes on')
       old.oust()
+      providers.disown(old.incarnation)
       wake()
       ghosts++
       time.after(ms, () => {
