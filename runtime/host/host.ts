@@ -11,6 +11,7 @@ import { type Committer, Unstorable } from './committer.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
 import type { Log } from '../watch/log.ts'
+import { type Limits, type Mailbox, createMailboxes } from './mailboxes.ts'
 import type { Logic } from './xstate.ts'
 import { migrated } from './migrate.ts'
 import { type Birth, rowOf } from './row.ts'
@@ -49,13 +50,7 @@ export interface Needs {
   recovered(place: { tenant: string; actor: string }, tree: Tree): Promise<void>
 }
 
-export interface Limits {
-  /** Trees kept at hand. */
-  residents: number
-  /** Events that may wait for one actor, and for all actors of a tenant. */
-  perActor: number
-  perTenant: number
-}
+export type { Limits } from './mailboxes.ts'
 
 export const defaultLimits: Limits = { residents: 10_000, perActor: 256, perTenant: 10_000 }
 
@@ -95,12 +90,7 @@ interface Resident {
   tree: Tree
 }
 
-/** One thing to do for an actor. Settles its own promise and never throws. */
-type Job = () => Promise<void>
-
-interface Cell {
-  tenant: string
-  actor: string
+interface Cell extends Mailbox {
   resident: Resident | undefined
   /** The last durable event that watchers were told. */
   published: number | undefined
@@ -112,8 +102,8 @@ interface Cell {
   unborn: boolean
   /** The row could not be read, which was said once. */
   unreadable: boolean
-  jobs: Job[]
-  busy: boolean
+  /** Milliseconds until a suspect actor is looked at again. */
+  pause: number
 }
 
 /** The stored row makes no sense to this program: a newer machine's, or damaged. It harms its own actor and no other. */
@@ -123,15 +113,29 @@ class Unreadable extends Error {
 
 const TRIES = 3
 const FENCES = 8
+/** Milliseconds between looks at an actor whose last commit is unknown. */
+const PAUSE = 500
+const LONGEST_PAUSE = 5_000
 
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const { clock, log, committer } = needs
   const steppers = new Map<KindName, Stepper>()
-  const cells = new Map<string, Cell>()
-  const perTenant = new Map<string, number>()
-  let waiting = 0
+  const cells = createMailboxes<Cell>({
+    limits,
+    make: (mailbox) => ({
+      ...mailbox,
+      resident: undefined,
+      published: undefined,
+      suspect: false,
+      doubt: false,
+      unborn: false,
+      unreadable: false,
+      pause: PAUSE,
+    }),
+    mayGo: ({ suspect }) => !suspect,
+    rested: (cell) => cell.suspect && heal(cell),
+  })
   let closed = false
-  const restListeners: (() => void)[] = []
 
   function stepperFor(kind: KindName): Stepper {
     const known = steppers.get(kind)
@@ -141,79 +145,22 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     return made
   }
 
-  function cellFor(tenant: string, actor: string): Cell {
-    const key = `${tenant}/${actor}`
-    const found = cells.get(key)
-    const cell = found ?? {
-      tenant,
-      actor,
-      resident: undefined,
-      published: undefined,
-      suspect: false,
-      doubt: false,
-      unborn: false,
-      unreadable: false,
-      jobs: [],
-      busy: false,
-    }
-    if (found) cells.delete(key)
-    // Before the new one stands among them: a cell that is let go while it is asked for would leave its actor with two mailboxes.
-    else evict(1)
-    cells.set(key, cell) // the youngest stands last
-    return cell
-  }
-
-  /** Lets the oldest go that are at rest: everything they knew is in the store. */
-  function evict(room: number) {
-    for (const [key, cell] of cells) {
-      if (cells.size + room <= limits.residents) return
-      if (cell.busy || cell.jobs.length > 0 || cell.suspect) continue
-      cells.delete(key)
-    }
-  }
-
-  function count(tenant: string, by: number) {
-    waiting += by
-    const now = (perTenant.get(tenant) ?? 0) + by
-    if (now > 0) perTenant.set(tenant, now)
-    else perTenant.delete(tenant)
-    if (waiting === 0) for (const hear of restListeners.splice(0)) hear()
-  }
-
-  function enqueue(cell: Cell, job: Job) {
-    cell.jobs.push(job)
-    count(cell.tenant, 1)
-    if (!cell.busy) void work(cell)
-  }
-
-  async function work(cell: Cell) {
-    cell.busy = true
-    for (let job = cell.jobs[0]; job; job = cell.jobs[0]) {
-      await job()
-      cell.jobs.shift()
-      count(cell.tenant, -1)
-    }
-    cell.busy = false
-    if (cell.suspect) heal(cell)
-    // A crowd that was busy all at once is let go once it rests.
-    evict(0)
-  }
-
   /** Perhaps nobody ever writes again; what an unknown commit left undone begins all the same. */
-  function heal(cell: Cell, wait = 500) {
-    clock.after(wait, async () => {
-      if (!cell.suspect || cell.busy || closed) return
-      cell.busy = true
-      try {
-        await residentOf(cell)
-      } catch (error) {
-        cell.resident = undefined
-        log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
-      }
-      cell.busy = false
-      if (cell.jobs.length > 0) void work(cell)
-      else if (cell.suspect) heal(cell, Math.min(wait * 2, 5_000))
+  function heal(cell: Cell) {
+    clock.after(cell.pause, () => {
+      if (!cell.suspect || closed) return
+      cell.pause = Math.min(cell.pause * 2, LONGEST_PAUSE)
+      void cells.between(cell, () => readAgain(cell))
     })
+  }
+
+  async function readAgain(cell: Cell): Promise<void> {
+    try {
+      await residentOf(cell)
+    } catch (error) {
+      cell.resident = undefined
+      log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
+    }
   }
 
   async function perform(cell: Cell, ask: Ask): Promise<Told> {
@@ -324,6 +271,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     if (cell.suspect) {
       if (cell.resident) await recover(cell, cell.resident.tree)
       cell.suspect = false
+      cell.pause = PAUSE
     }
     cell.unborn = !cell.resident
     if (cell.resident) cell.published = cell.resident.tree.seq
@@ -341,32 +289,29 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
 
   return {
     tell(ask) {
-      const cell = cellFor(ask.tenant, ask.actor)
+      const cell = cells.of(ask.tenant, ask.actor)
       // What comes from inside was counted when it was let in: an answer is never turned away.
-      if (!ask.inside && (cell.jobs.length >= limits.perActor || (perTenant.get(ask.tenant) ?? 0) >= limits.perTenant)) {
-        return Promise.reject(new Refusal('mailbox.full'))
-      }
-      return new Promise((resolve, reject) => enqueue(cell, () => perform(cell, ask).then(resolve, reject)))
+      if (!ask.inside && cells.isFull(cell)) return Promise.reject(new Refusal('mailbox.full'))
+      return new Promise((resolve, reject) => cells.enqueue(cell, () => perform(cell, ask).then(resolve, reject)))
     },
     position(tenant, actor) {
-      const cell = cells.get(`${tenant}/${actor}`)
+      const cell = cells.find(tenant, actor)
       // Whatever a birth has committed is not yet told.
       return cell?.unborn ? 0 : cell?.published
     },
     refresh(tenant, actor) {
-      const cell = cells.get(`${tenant}/${actor}`)
+      const cell = cells.find(tenant, actor)
       if (!cell) return Promise.resolve()
       return new Promise((resolve) =>
-        enqueue(cell, async () => {
+        cells.enqueue(cell, () => {
           cell.resident = undefined
           cell.suspect = true
-          await residentOf(cell).catch((error: Error) => log.warn({ err: error, actor }, 'an actor could not be read again'))
-          resolve()
+          return readAgain(cell).then(resolve)
         }),
       )
     },
-    counts: () => ({ residents: cells.size, waiting }),
-    idle: () => (waiting === 0 ? Promise.resolve() : new Promise((resolve) => restListeners.push(resolve))),
+    counts: cells.counts,
+    idle: cells.idle,
     close() {
       closed = true
     },

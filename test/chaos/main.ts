@@ -167,6 +167,7 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
     wire: chance.pick(wiresWithKeys),
     seed,
     clients: scenario.clients ?? options.clients,
+    patience: options.patience,
     habits: { ...habits, ...scenario.habits },
     settings: (life) => scenario.settings?.({ chance }, life) ?? {},
   })

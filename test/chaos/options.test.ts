@@ -18,6 +18,7 @@ test('what makes no sense is refused with a sentence that names it', () => {
   refused(['--kills', 'many'], /--kills must be a whole number from 1 to .*"many"/)
   refused(['--kills', ''], /--kills/)
   refused(['--kills', '0'], /--kills/)
+  refused(['--patience', '0'], /--patience must be a whole number from 1 to 600/)
   refused(['--seed', '1.5'], /--seed/)
   refused(['--store', 'mysql'], /pglite or postgres, not "mysql"/)
   refused(['--scenario', 'kill,earthquake'], /--scenario must be one of kill, .*earthquake/)

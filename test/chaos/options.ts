@@ -15,11 +15,13 @@ export interface Options {
   json: string | undefined
   /** A server that somebody else keeps; without it we start one of our own. */
   database: string | undefined
+  /** Seconds from the moment at which everything is there again to the next word; beyond them it counts as silence. */
+  patience: number
   /** Keeps the data also of what did not fail. */
   keep: boolean
 }
 
-export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--database URL] [--json FILE] [--keep]
+export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--patience SECONDS] [--database URL] [--json FILE] [--keep]
 
 scenarios:
 ${scenarios.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}`
@@ -29,7 +31,7 @@ export class Unusable extends Error {}
 
 export function readOptions(argv: string[], environment: Record<string, string | undefined>): Options {
   const text = { type: 'string' } as const
-  const names = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'json', 'database'] as const
+  const names = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'patience', 'json', 'database'] as const
   const named = Object.fromEntries(names.map((name) => [name, text])) as Record<(typeof names)[number], typeof text>
   let given: Partial<Record<(typeof names)[number], string>> & { keep?: boolean }
   try {
@@ -59,6 +61,7 @@ export function readOptions(argv: string[], environment: Record<string, string |
     seed: whole('seed', 0, 2 ** 31, 1 + Math.floor(Math.random() * 1_000_000)),
     lanes: whole('lanes', 1, 16, 2),
     clients: whole('clients', 1, 200, 12),
+    patience: whole('patience', 1, 600, 15),
     json: given.json,
     database,
     keep: given.keep ?? false,

@@ -14,7 +14,7 @@ export const promises = {
   bytes: 'what was heard is what is stored and what the model said, byte for byte, and attempts are never mixed',
   cost: 'at most one generation bought again by a crash and conversation, and the price of every answer once in the books',
   rest: 'no work is left in the end',
-  live: 'words again within 15 s once everything is there again',
+  live: 'words again within the patience (15 s unless told) once everything is there again',
 } as const
 
 export type Kept = keyof typeof promises

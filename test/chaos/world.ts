@@ -20,6 +20,8 @@ export interface WorldNeeds {
   wire: Wire
   seed: number
   clients: number
+  /** Seconds. */
+  patience: number
   habits: Habits
   /** What the nth life is started with, beside the store and the model; nothing while everything comes to its end. */
   settings(life: number): Record<string, string>
@@ -56,11 +58,8 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   lives(): number
 }
 
-/** Milliseconds from the moment at which everything is there again to the next word; beyond them it counts as silence. */
-const PATIENCE = 15_000
-
 export async function openWorld(needs: WorldNeeds): Promise<World> {
-  const { name, folder, program, model, ground, wire, seed, clients, habits } = needs
+  const { name, folder, program, model, ground, wire, seed, clients, patience, habits } = needs
   const chance = random(seed)
   const journal = createJournal(join(folder, 'witness.ndjson'))
   const port = await freePort(chance)
@@ -184,7 +183,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     recoveries() {
       const all = crowd.flatMap(({ recoveries }) => recoveries)
       const waited = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
-      return { all: all.map(({ struck, spoke }) => spoke - struck), late: waited.filter((ms) => ms > PATIENCE) }
+      return { all: all.map(({ struck, spoke }) => spoke - struck), late: waited.filter((ms) => ms > patience * 1_000) }
     },
     surprises,
     lives: () => number,

@@ -3,7 +3,7 @@ import { checkSteps } from './check.steps.ts'
 import { checkWords } from './check.words.ts'
 import { readStored } from './stored.ts'
 import type { SimStore } from './store.ts'
-import { type Ended, chatId } from './world.ts'
+import { type Ended, RINGS, chatId } from './world.ts'
 
 export async function check(world: Ended, store: SimStore): Promise<string[]> {
   const found: string[] = []
@@ -110,6 +110,6 @@ export async function check(world: Ended, store: SimStore): Promise<string[]> {
   const { rings: _, residents, sockets: __, ...rest } = world.holds
   for (const [what, count] of Object.entries(rest)) if (count > 0) fail('I7 bounded', `${count} ${what} at rest`)
   if (residents > Math.max(world.story.residents, 1)) fail('I7 bounded', `${residents} residents`)
-  if (world.holds.rings > 8) fail('I7 bounded', `${world.holds.rings} timers at rest`)
+  if (world.holds.rings > RINGS) fail('I7 bounded', `${world.holds.rings} timers at rest`)
   return found
 }

@@ -111,9 +111,9 @@ export const bugs: Bug[] = [
     name: 'the LRU lets a busy actor go',
     edits: [
       {
-        file: 'runtime/host/host.ts',
-        find: 'if (cell.busy || cell.jobs.length > 0 || cell.suspect) continue\n',
-        replace: '',
+        file: 'runtime/host/mailboxes.ts',
+        find: 'if (!mailbox.busy && mailbox.jobs.length === 0 && mayGo(mailbox)) all.delete(key)',
+        replace: 'if (key || mayGo(mailbox)) all.delete(key)',
       },
     ],
   },
@@ -188,10 +188,12 @@ export const bugs: Bug[] = [
   {
     name: 'a crowd of busy actors stays at hand for ever',
     edits: [
-      { file: 'runtime/host/host.ts', find: 'if (cells.size + room <= limits.residents) return\n', replace: '' },
-      { file: 'runtime/host/host.ts', find: '      cells.delete(key)\n    }', replace: '      cells.delete(key)\n      return\n    }' },
-      { file: 'runtime/host/host.ts', find: '    evict(0)\n', replace: '' },
-      { file: 'runtime/host/host.ts', find: 'else evict(1)', replace: 'else if (cells.size >= limits.residents) evict(1)' },
+      { file: 'runtime/host/mailboxes.ts', find: '    evict(0)\n', replace: '' },
+      {
+        file: 'runtime/host/mailboxes.ts',
+        find: 'mayGo(mailbox)) all.delete(key)',
+        replace: 'mayGo(mailbox)) return void all.delete(key)',
+      },
     ],
   },
   {

@@ -106,7 +106,7 @@ export function createProviders(chances: Chances, faults: Faults) {
         if (signal.aborted) return
         if (i === hangsAt) {
           generation.end = 'hung'
-          await pause(10_000_000)
+          await new Promise(() => {})
         }
         if (i === breaksAt) return yield fail(chance.pick(['network', 'truncated', 'overload'] as const), i > 0)
         const word: string = i === 0 ? `Answer ${generation.n}${generation.poor ? ' TODO: finish this' : ''}` : chance.pick(words)

@@ -18,6 +18,8 @@ export const chatId = (chat: number) => `00000000-0000-4000-8000-${String(chat).
 
 /** Simulated milliseconds that a world may take to come to rest once everything is whole again. */
 const REST = 240_000
+/** Timers that a node at rest may have: its rounds. */
+export const RINGS = 8
 export type Ended = Awaited<ReturnType<typeof play>>
 
 export async function play(story: Story, { time, store, trace }: { time: Time; store: SimStore; trace?: (line: string) => void }) {
@@ -207,8 +209,9 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     restless = await whatIsLeft()
     if (!restless) break
   }
-  // A moment more, for frames that are still on their way.
+  // A moment more, for frames that are still on their way, and for deadlines of calls that are over to find that out.
   await time.run(time.now() + 3_000)
+  for (let looks = 0; looks < 10 && node!.holds().rings > RINGS; looks++) await time.run(time.now() + 7_000)
 
   /** What there is to be done still, or nothing. */
   async function whatIsLeft(): Promise<string> {
