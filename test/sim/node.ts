@@ -8,6 +8,7 @@ import { memoryBus } from '../../runtime/cluster/bus.memory.ts'
 import { attend } from '../../runtime/gateway/attend.ts'
 import { relieve } from '../../runtime/gateway/backpressure.ts'
 import { createDesk } from '../../runtime/gateway/desk.ts'
+import { createPages } from '../../runtime/gateway/pages.ts'
 import { createRooms } from '../../runtime/gateway/rooms.ts'
 import type { ChatServer, ChatSocket } from '../../runtime/gateway/socket.ts'
 import type { Clock } from '../../runtime/host/clock.ts'
@@ -98,6 +99,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
     },
   } as unknown as ChatServer
   const rooms = createRooms(io, bus)
+  const pages = createPages(db, engine.host)
   const desk = createDesk({
     db,
     engine,
@@ -118,7 +120,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
     enter(socket) {
       if (!alive || !open) return undefined
       sockets.add(socket)
-      return attend({ db, bus, engine, desk, log }, rooms, socket as unknown as ChatSocket)
+      return attend({ db, bus, engine, desk, log, pages }, rooms, socket as unknown as ChatSocket)
     },
     left(socket) {
       if (!alive) return

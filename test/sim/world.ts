@@ -122,18 +122,17 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
   const tabOf = ({ chat, tab }: { chat: number; tab: number }) =>
     tabs.find((one) => one.chat === chat && one.tab === tab) as (typeof tabs)[0]
 
-  /** Somebody at the operators' desk, who tries until it is done. */
-  async function operate(chat: number, event: { type: string; [key: string]: unknown }) {
+  /** Somebody at the operators' desk, who tries until it is done or there is nobody to be taken over. */
+  async function operate(chat: number, event: { type: string; [key: string]: unknown }): Promise<void> {
     for (;;) {
-      const mine = node
-      if (mine.isOpen()) {
-        const done = await mine.engine.host.tell({ tenant, actor: chatId(chat), envelope: { to: 'root', event } }).then(
-          () => true,
-          () => false,
-        )
-        if (done) return
-      }
-      await new Promise((resolve) => time.after(200, () => resolve(undefined)))
+      const outcome = node.isOpen()
+        ? await node.engine.host.tell({ tenant, actor: chatId(chat), envelope: { to: 'root', event } }).then(
+            () => 'done',
+            (error: { code?: string }) => error.code,
+          )
+        : 'away'
+      if (outcome === 'done' || outcome === 'conversation.unknown') return
+      await new Promise<void>((resolve) => time.after(200, resolve))
     }
   }
 
@@ -230,6 +229,8 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
       )
       .catch(() => [undefined])
     if (!rows) return 'the store is in the middle of something'
+    // A statement that arrives late keeps the one session from all others until it is there.
+    if (node.holds().waiting > 0) return `${node.holds().waiting} jobs that wait`
     const left = Object.entries(rows).filter(([, count]) => count > 0)
     return left.map(([table, count]) => `${count} rows in ${table}`).join(', ')
   }
