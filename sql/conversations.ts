@@ -59,6 +59,19 @@ export async function readPage(
   return { conversation, messages: (recent ?? []).map(messageOf), events: events ?? [] }
 }
 
+/** The last event's number of each, in this order; undefined where nobody has begun it. */
+export async function readPositions(
+  { sql }: Database,
+  places: { tenant: string; conversation: string }[],
+): Promise<(number | undefined)[]> {
+  const seqs = places.map((): number | undefined => undefined)
+  const found = await sql<{ n: number; seq: number }[]>`
+    select n, seq from conversation_positions(${places.map(({ tenant }) => tenant)}, ${places.map(({ conversation }) => conversation)})
+  `
+  for (const { n, seq } of found) seqs[n - 1] = seq
+  return seqs
+}
+
 /** What was said before the given messages, newest last: the history of a turn. */
 export async function readHistory({ sql }: Database, tenant: string, id: string, before: string[], most: number): Promise<Message[]> {
   const rows = await sql<Record<string, unknown>[]>`

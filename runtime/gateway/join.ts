@@ -54,12 +54,16 @@ export async function join(
   }
 }
 
-/** A step may be committed and read by us before its watchers were told: a moment later both agree. */
+/**
+ * A step may be committed and read by us before its watchers were told: a moment later both agree. While they do not, nobody comes
+ * in: what is in the page would be told once more behind it.
+ */
 async function caughtUp({ host }: Engine, tenant: string, conversation: string, seq: number) {
   const isBehind = () => (host.position(tenant, conversation) ?? seq) < seq
   const until = Date.now() + CATCH_UP
   while (isBehind() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
   if (isBehind()) await within(READ_AGAIN, host.refresh(tenant, conversation))
+  if (isBehind()) throw new Refusal('store.unavailable')
 }
 
 const within = async (ms: number, work: Promise<void>): Promise<void> => {

@@ -1,10 +1,10 @@
 /**
- * Pages lately read, for readers whose line breaks again and again, and for a whole crowd that comes back at once: while a
- * conversation stands where it stood, so does its page, and coming back costs the store nothing.
+ * Pages lately read, for readers whose line breaks again and again, and for a whole crowd that comes back at once. The store says
+ * for the whole crowd in one statement where its conversations stand; a page that stands there still is not read again.
  */
 import { type Page, readPage } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
-import type { Host } from '../host/host.ts'
+import { createPositions } from './positions.ts'
 
 export interface Wish {
   /** Events after this number; without it none. */
@@ -30,7 +30,8 @@ const MOST = 4_000_000
 const LIFE = 15_000
 
 /** Every wish is expected to ask for the same `most` and `messages`. */
-export function createPages(db: Database, host: Pick<Host, 'position'>, now: () => number = Date.now): Pages {
+export function createPages(db: Database, now: () => number = Date.now): Pages {
+  const position = createPositions(db)
   const kept = new Map<string, Kept>()
   let size = 0
   let timer: NodeJS.Timeout | undefined
@@ -67,8 +68,8 @@ export function createPages(db: Database, host: Pick<Host, 'position'>, now: () 
     const key = `${tenant}/${conversation}`
     const { after } = wish
     const found = kept.get(key)
-    // Only of a conversation that is at hand is it known where it stands.
-    if (found && found.page.conversation.seq === host.position(tenant, conversation)) {
+    // Not what this node knows: somebody else may have moved it.
+    if (found && found.page.conversation.seq === (await position(tenant, conversation))) {
       const { page } = found
       if (after === undefined) return { ...page, events: [] }
       if (after >= found.after) return { ...page, events: page.events.filter(({ seq }) => seq > after) }

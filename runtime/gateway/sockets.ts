@@ -44,7 +44,7 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
     allowRequest: (request, answer) => answer(null, isAllowed(request.headers.origin, request.headers.host, origins)),
   })
   const rooms = createRooms(io, bus)
-  const pages = createPages(needs.db, needs.engine.host)
+  const pages = createPages(needs.db)
 
   io.use((socket, next) => {
     const { token } = socket.handshake.auth as { token?: unknown }

@@ -159,7 +159,9 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       await residentOf(cell)
     } catch (error) {
       cell.resident = undefined
-      log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
+      // Where it stands is for nobody to say then, and its past can be read all the same.
+      if (error instanceof Unreadable) cell.published = undefined
+      log.warn({ err: error, actor: cell.actor }, 'an actor could not be read again')
     }
   }
 

@@ -99,7 +99,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
     },
   } as unknown as ChatServer
   const rooms = createRooms(io, bus)
-  const pages = createPages(db, engine.host)
+  const pages = createPages(db)
   const desk = createDesk({
     db,
     engine,

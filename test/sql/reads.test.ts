@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadActor } from '../../sql/actors.ts'
 import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
-import { findConversation, readHistory, readPage, readTurnOf } from '../../sql/conversations.ts'
+import { findConversation, readHistory, readPage, readPositions, readTurnOf } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { type StepRow, commitSteps } from '../../sql/steps.ts'
 import { type Opened, type Variant, stores } from '../support/postgres.ts'
@@ -89,6 +89,17 @@ function reads(variant: Variant): void {
     assert.equal([fresh?.messages, fresh?.events], [[], []])
   })
 
+  test('where conversations stand is told in the order of the question, to their own tenant', async () => {
+    const places = [
+      { tenant: ours, conversation: 'c1' },
+      { tenant: theirs, conversation: 'c1' },
+      { tenant: ours, conversation: 'c2' },
+      { tenant: ours, conversation: 'c1' },
+    ]
+    assert.equal(await readPositions(store.db, places), [10, undefined, undefined, 10])
+    assert.equal(await readPositions(store.db, []), [])
+  })
+
   test('another tenant reads nothing of it, and learns only that the id is taken', async () => {
     const { db } = store
     assert.is(await loadActor(db, theirs, 'c1'), undefined)
@@ -134,6 +145,7 @@ function reads(variant: Variant): void {
       await readHistory(db, ours, 'c1', ['m3'], 10)
       await readPage(db, ours, 'c1', { after: 0, most: 10, messages: 10 })
       await readTurnOf(db, ours, 'c1', 'm3')
+      await readPositions(db, [{ tenant: ours, conversation: 'c1' }])
       await forgetChunks(db, ours, 'c1', 't1')
       assert.equal([...(await scans())], [...before])
     })

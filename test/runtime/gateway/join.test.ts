@@ -83,4 +83,20 @@ test('whoever joins where another node has moved the conversation brings its wat
   )
 })
 
+test('nobody comes in while this node is behind what they would be shown', async () => {
+  const c = chat()
+  const one = await heart()
+  await one.say(c, 'm1')
+  await within(10_000, one.engine.runner.quiet(5_000))
+  await one.engine.host.idle()
+  let reads = 0
+  const behind = { ...one.engine, host: { ...one.engine.host, position: () => 1, refresh: async () => void reads++ } }
+  let entered = 0
+  const refused = await within(
+    10_000,
+    join({ db: db(), bus: one.bus, engine: behind }, tenant, c, undefined, () => entered++).catch((error: { code?: string }) => error.code),
+  )
+  assert.equal([refused, reads, entered], ['store.unavailable', 1, 0])
+})
+
 test.run()

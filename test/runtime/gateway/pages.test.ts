@@ -9,34 +9,38 @@ import { until } from '../../support/until.ts'
 const { db } = await freshStore()
 const wish = (after?: number) => ({ after, most: 500, messages: 50 })
 
-/** A conversation with one finished turn, and a store that counts how often it is asked for a page. */
+/** A conversation with one finished turn, and a store that counts how often it is asked for pages and for positions. */
 async function stage() {
   const heart = createHeart({ db })
   const conversation = crypto.randomUUID()
   const watched = heart.watch(conversation)
   await heart.say(conversation, 'm1')
   await until(() => watched.has('turn.finished'))
-  let asked = 0
-  const counted = { ...db, sql: new Proxy(db.sql, { apply: (to, self, given) => (asked++, Reflect.apply(to, self, given)) }) }
+  const asked = { pages: 0, positions: 0 }
+  const count = ([parts]: unknown[]) => {
+    if (/read_page/.test(String(parts))) asked.pages++
+    if (/conversation_positions/.test(String(parts))) asked.positions++
+  }
+  const counted = { ...db, sql: new Proxy(db.sql, { apply: (to, self, given) => (count(given), Reflect.apply(to, self, given)) }) }
   let now = 1_000
-  const pages = createPages(counted as typeof db, heart.engine.host, () => now)
+  const pages = createPages(counted as typeof db, () => now)
   return {
     heart,
     conversation,
     watched,
     read: (after?: number) => pages(demo.id, conversation, wish(after)),
-    asked: () => asked,
+    asked,
     pass: (ms: number) => (now += ms),
   }
 }
 
-test('whoever comes back to a conversation that stands where it stood costs the store nothing, and gets the same', async () => {
+test('whoever comes back to a conversation that stands where it stood does not read its page again, and gets the same', async () => {
   const { read, asked } = await stage()
   const first = await read(2)
   assert.ok(first && first.events.length > 2)
   const again = await read(2)
   const later = await read(4)
-  assert.is(asked(), 1)
+  assert.is(asked.pages, 1)
   assert.equal(again, first)
   assert.equal(
     later?.events.map(({ seq }) => seq),
@@ -48,14 +52,49 @@ test('whoever has missed more than is kept, and whoever comes after something ha
   const { heart, conversation, watched, read, asked } = await stage()
   await read(4)
   assert.is((await read(1))?.events[0]?.seq, 2)
-  assert.is(asked(), 2)
+  assert.is(asked.pages, 2)
   const before = await read(1)
   await heart.say(conversation, 'm2')
   await until(() => watched.of('turn.finished').length === 2)
   const after = await read(1)
-  assert.is(asked(), 3)
+  assert.is(asked.pages, 3)
   assert.ok((after?.conversation.seq ?? 0) > (before?.conversation.seq ?? 0))
   assert.is(after?.messages.length, 4)
+})
+
+test('a crowd that comes back at once asks where its conversations stand by one statement', async () => {
+  const { read, asked } = await stage()
+  const first = await read(2)
+  const crowd = await Promise.all(Array.from({ length: 100 }, () => read(2)))
+  assert.ok(crowd.every((page) => page?.conversation.seq === first?.conversation.seq))
+  assert.equal(asked, { pages: 1, positions: 1 })
+})
+
+test('a conversation that another node has moved is read again', async () => {
+  const { conversation, read } = await stage()
+  const before = await read(2)
+  const other = createHeart({ db, node: 'another' })
+  const theirs = other.watch(conversation)
+  await other.say(conversation, 'm2')
+  await until(() => theirs.has('turn.finished'))
+  const after = await read(2)
+  assert.is(after?.messages.length, 4)
+  assert.ok((after?.conversation.seq ?? 0) > (before?.conversation.seq ?? 0))
+})
+
+test('a store that does not answer refuses, and answers the next', async () => {
+  const { conversation, read } = await stage()
+  let away = false
+  const gone = () => Promise.reject(new Error('the line is cut'))
+  const fickle = { ...db, sql: new Proxy(db.sql, { apply: (to, self, given) => (away ? gone() : Reflect.apply(to, self, given)) }) }
+  const pages = createPages(fickle as typeof db)
+  const page = await pages(demo.id, conversation, wish(2))
+  away = true
+  const outcomes = await Promise.allSettled([1, 2, 3].map(() => pages(demo.id, conversation, wish(2))))
+  assert.ok(outcomes.every(({ status }) => status === 'rejected'))
+  away = false
+  assert.equal(await pages(demo.id, conversation, wish(2)), page)
+  assert.equal(await read(2), page)
 })
 
 test('a first reader gets messages and no events', async () => {
@@ -65,8 +104,7 @@ test('a first reader gets messages and no events', async () => {
 })
 
 test('an unknown conversation is no page', async () => {
-  const { heart } = await stage()
-  assert.is(await createPages(db, heart.engine.host)(demo.id, crypto.randomUUID(), wish()), undefined)
+  assert.is(await createPages(db)(demo.id, crypto.randomUUID(), wish()), undefined)
 })
 
 test.after(() => db.close())
