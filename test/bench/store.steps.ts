@@ -1,4 +1,4 @@
-/** Sixty-four conversations that are busy all the time: each sends its next step when the last one is durable. */
+/** Sixty-four conversations that are busy: each sends its next step when the last one is durable, as fast as it can or at a pace. */
 import { createCommitter } from '../../runtime/host/committer.ts'
 import { systemClock } from '../../runtime/host/clock.ts'
 import { type Told, createHost } from '../../runtime/host/host.ts'
@@ -31,8 +31,14 @@ export async function commits(db: Database, busy: number, seconds: number): Prom
 
 const outputs: Record<string, () => unknown> = { classify: () => sorted(), answer: () => draft(), validate: () => ({ pass: true }) }
 
-/** Whole steps of the conversation's own chart: told to the host, stepped, committed, told back. Four make a turn. */
-export async function steps(db: Database, busy: number, seconds: number): Promise<Run> {
+const STEPS_A_TURN = 4
+
+/**
+ * Whole steps of the conversation's own chart: told to the host, stepped, committed, told back. Four make a turn. With a `pace`, in
+ * steps a second of all together, turns begin when they are due and not when the last one is over, and lateness counts.
+ */
+export async function steps(db: Database, busy: number, seconds: number, pace?: number): Promise<Run> {
+  const interval = pace === undefined ? 0 : (1000 * STEPS_A_TURN * busy) / pace
   const host = createHost({
     clock: systemClock,
     log: silent,
@@ -46,13 +52,17 @@ export async function steps(db: Database, busy: number, seconds: number): Promis
     recovered: async () => {},
   })
   try {
+    const began = performance.now()
     return await during(busy, seconds, async (at, isOver, timed) => {
+      const dueAt = (turn: number) => (pace === undefined ? undefined : began + (turn + at / busy) * interval)
       const actor = `whole${at}`
       const birth = { kind: 'conversation' as const, owner: 'someone', channel: 'web', input: { conversation: actor, policy: policy() } }
       for (let turn = 0; !isOver(); turn++) {
         const event = { type: 'message.received', message: { id: `m${turn}`, text: 'why is the sky blue?' } }
         const from = { tenant, actor, dedup: `message:m${turn}`, envelope: { to: 'root', event } }
-        let told: Told = await timed(() => host.tell({ ...from, ...(turn === 0 && { birth }) }))
+        const due = dueAt(turn)
+        if (due !== undefined) await new Promise((resolve) => setTimeout(resolve, due - performance.now()))
+        let told: Told = await timed(() => host.tell({ ...from, ...(turn === 0 && { birth }) }), due)
         for (;;) {
           const call = told.duplicate ? undefined : told.step.calls[0]
           if (!call) break
@@ -67,7 +77,8 @@ export async function steps(db: Database, busy: number, seconds: number): Promis
   }
 }
 
-type Timed = <T>(work: () => Promise<T>) => Promise<T>
+/** Counts from the moment when it was due, where one is given. */
+type Timed = <T>(work: () => Promise<T>, due?: number) => Promise<T>
 
 async function during(
   busy: number,
@@ -75,10 +86,9 @@ async function during(
   one: (at: number, isOver: () => boolean, timed: Timed) => Promise<void>,
 ): Promise<Run> {
   const took: number[] = []
-  const timed: Timed = async (work) => {
-    const began = performance.now()
+  const timed: Timed = async (work, due = performance.now()) => {
     const told = await work()
-    took.push(performance.now() - began)
+    took.push(performance.now() - due)
     return told
   }
   const began = performance.now()

@@ -7,6 +7,8 @@ import { pgbench } from './store.pgbench.ts'
 import { commits, type Run, steps } from './store.steps.ts'
 
 const BUSY = 64
+/** Of what pgbench reaches: the pace that whole steps are asked to keep, at which their time is looked at. */
+const PACE = 0.3
 
 export const store: Benchmark = {
   name: 'store',
@@ -19,6 +21,7 @@ export const store: Benchmark = {
     const worked = { ours: [] as number[], bare: [] as number[] }
     const path: Run[] = []
     const whole: Run[] = []
+    const paced: Run[] = []
     try {
       const { db } = ground
       for (let round = short ? 0 : -1; round < rounds; round++) {
@@ -33,10 +36,13 @@ export const store: Benchmark = {
         const byOurs = ((await serverCpu(db)) ?? Number.NaN) - (before ?? 0)
         await reset(db)
         const other = await steps(db, BUSY, seconds)
+        await reset(db)
+        const atPace = await steps(db, BUSY, seconds, PACE * figure)
         if (round < 0) continue
         bare.push(figure)
         path.push(one)
         whole.push(other)
+        paced.push(atPace)
         if (Number.isNaN(byBare + byOurs)) continue // it runs on another machine
         worked.bare.push(byBare / (figure * seconds))
         worked.ours.push(byOurs / (one.rate * seconds))
@@ -48,9 +54,15 @@ export const store: Benchmark = {
     const rows: Row[] = [
       { what: 'the commit path alone', unit: '/s', ours: path.map(({ rate }) => rate), bare, bar: { of: 'ratio', least: 1.2 } },
       ...(worked.ours.length > 0 ? [{ what: 'CPU of the server for a step', unit: 'µs', ...worked }] : []),
-      { what: 'whole steps, host included', unit: '/s', ours: whole.map(({ rate }) => rate), bare, bar: { of: 'ratio', least: 0.3 } },
-      { what: 'a whole step, p50', unit: 'ms', ours: whole.map(({ p50 }) => p50) },
-      { what: 'a whole step, p99', unit: 'ms', ours: whole.map(({ p99 }) => p99), bar: { of: 'ours', most: 15 } },
+      { what: 'whole steps, host included', unit: '/s', ours: whole.map(({ rate }) => rate), bare, bar: { of: 'ratio', least: PACE } },
+      {
+        what: '… at that rate, p99',
+        unit: 'ms',
+        ours: whole.map(({ p99 }) => p99),
+        note: `as fast as they can, ${BUSY} wait for each other: ${BUSY} through the rate is the mean, whatever the program`,
+      },
+      { what: `a whole step at ${PACE} × pgbench, p50`, unit: 'ms', ours: paced.map(({ p50 }) => p50) },
+      { what: `a whole step at ${PACE} × pgbench, p99`, unit: 'ms', ours: paced.map(({ p99 }) => p99), bar: { of: 'ours', most: 15 } },
     ]
     return [...rows, ...(await embeddedRows(short)), ...(await pagesTouched(databaseUrl, short))]
   },
