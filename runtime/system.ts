@@ -47,16 +47,17 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Builds and starts everything; throws one sentence when something that was asked for is not there, and then holds nothing open. */
 export async function startSystem(config: Config, log: Log, opening = openStore(config, log)): Promise<System> {
+  /** How to let go of what is open by now, the oldest first. */
+  const opened: (() => unknown)[] = [async () => (await opening.catch(() => undefined))?.close()]
   try {
-    return await build(config, log, opening)
+    return await build(config, log, opening, opened)
   } catch (error) {
-    const db = await opening.catch(() => undefined)
-    await db?.close()
+    for (const close of opened.reverse()) await close()
     throw error
   }
 }
 
-async function build(config: Config, log: Log, opening: Promise<Database>): Promise<System> {
+async function build(config: Config, log: Log, opening: Promise<Database>, opened: (() => unknown)[]): Promise<System> {
   arm(config.failpoints)
   const node = config.nodeName ?? `${hostname()}-${process.pid.toString(36)}-${Math.random().toString(36).slice(2, 6)}`
   const models = createModels({
@@ -65,10 +66,12 @@ async function build(config: Config, log: Log, opening: Promise<Database>): Prom
   })
   // Loaded only where it is asked for: a seventh of the start would go into a client that nobody uses.
   const redis = config.redisUrl ? await (await import('./cluster/redis.ts')).openRedis(config.redisUrl) : undefined
+  opened.push(() => redis?.close())
   const db = await opening
   await migrate(db)
   await keepTenant(db, demo)
   const { presence, close: leave } = await openPresence({ db, url: config.databaseUrl, node, log })
+  opened.push(leave)
 
   const bus = memoryBus({ log })
   const metrics = createMetrics()
@@ -81,6 +84,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>): Prom
   })
 
   const housekeeping = startHousekeeping({ clock: systemClock, log, tidy: () => db.tidy() })
+  opened.push(housekeeping.stop)
   const engine = createEngine({
     db,
     bus,
@@ -93,6 +97,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>): Prom
     ...(presence && { presence }),
     slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
   })
+  opened.push(() => engine.stop(0))
   let draining = false
   const isDraining = () => draining
   const authenticate = createAuthenticator({ db, environment: config.environment, apiKey: config.apiKey, jwtSecret: config.jwtSecret })
@@ -134,6 +139,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>): Prom
     version,
     page: here('../channels/web/dist'),
   })
+  opened.push(() => app.close())
   const guard = guarded(authenticate)
   app.after(() => {
     healthRoutes(app, { health, metrics, version, isDraining, about: () => aboutOf(models) })
@@ -153,6 +159,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>): Prom
     origins: config.corsOrigins,
     frameLimit: config.bodyLimit,
   })
+  opened.push(sockets.close)
   rooms = sockets.rooms
   if (redis) sockets.io.adapter(redis.adapter())
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)

@@ -94,9 +94,19 @@ export async function findMessage(db: Database, tenant: string, conversation: st
 export const readTurnOf = ({ sql }: Database, tenant: string, conversation: string, message: string): Promise<StoredEvent[]> =>
   sql<StoredEvent[]>`select seq, name, payload from read_turn_of(${tenant}, ${conversation}, ${message})`
 
-export const readEventsAfter = (db: Database, tenant: string, conversation: string, after: number): Promise<StoredEvent[]> =>
+/** The events after `after` up to `last`, oldest first. */
+export const readEventsBetween = (
+  db: Database,
+  tenant: string,
+  conversation: string,
+  after: number,
+  last: number,
+): Promise<StoredEvent[]> =>
   readAsTenant(
     db,
     tenant,
-    (sql) => sql<StoredEvent[]>`select seq, name, payload from events where conversation = ${conversation} and seq > ${after} order by seq`,
+    (sql) =>
+      sql<
+        StoredEvent[]
+      >`select seq, name, payload from events where conversation = ${conversation} and seq > ${after} and seq <= ${last} order by seq`,
   )

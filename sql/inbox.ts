@@ -23,7 +23,7 @@ export async function keepEnvelope(db: Database, tenant: string, actor: string, 
 }
 
 /** Accepted and not yet applied, oldest first, of all tenants. */
-export const waitingEnvelopes = ({ sql }: Database, most = 500) =>
+export const waitingEnvelopes = ({ sql }: Database, most: number) =>
   sql<Waiting[]>`
     select tenant_id as tenant, actor, dedup_key as dedup from waiting_envelopes(${most})
   `

@@ -6,7 +6,7 @@ export interface Due {
   id: string
 }
 
-export const dueTimers = ({ sql }: Database, until: number, most = 500) =>
+export const dueTimers = ({ sql }: Database, until: number, most: number) =>
   sql<Due[]>`
     select tenant_id as tenant, actor, id from due_timers(to_timestamp(${until / 1000}), ${most})
   `

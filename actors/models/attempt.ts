@@ -68,7 +68,7 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
     },
     drop: () => {
       unwanted.abort()
-      void stream.return?.()
+      stream.return?.().catch(() => {}) // its last words are for nobody
     },
   }
 }

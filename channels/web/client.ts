@@ -104,7 +104,11 @@ export function connect(needs: Needs = {}): Client {
     const ask = { conversation, ...(bot ? { bot } : {}), ...(from ? { after: from } : {}) }
     socket.timeout(patience).emit('conversation.join', ask, (error, answer) => {
       joining = false
-      if (transcript?.conversation !== conversation) return askToJoin()
+      if (transcript?.conversation !== conversation) {
+        // Answered too late: the server holds us there, and would go on telling.
+        if (!error && answer.ok) socket.emit('conversation.leave', { conversation })
+        return askToJoin()
+      }
       if (error) return socket.connected ? later(jitter(500), () => askToJoin()) : undefined
       if (!answer.ok) return turnedAway(answer, from !== undefined)
       entered(answer, from !== undefined)

@@ -51,11 +51,18 @@ export function followMessage({ db, bus }: { db: Database; bus: Bus }, tenant: s
     if (state.over) settle()
   }
 
-  const leave = bus.watch(roomOf(tenant, conversation), ({ name, payload }) => take(name, payload as TurnEvent))
+  // While the past is being read nothing new is taken: it would be of a turn that is not known yet.
+  let held: [name: string, event: TurnEvent][] | undefined = []
+  const leave = bus.watch(roomOf(tenant, conversation), ({ name, payload }) => {
+    if (held) held.push([name, payload as TurnEvent])
+    else take(name, payload as TurnEvent)
+  })
   return {
     end: leave,
     async answer(ms, { duplicate }) {
       if (duplicate) for (const { name, payload } of await readTurnOf(db, tenant, conversation, message)) take(name, payload as TurnEvent)
+      for (const [name, event] of held ?? []) take(name, event)
+      held = undefined
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, ms)

@@ -4,6 +4,7 @@ import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
 import type { Engine } from '../host/engine.ts'
 import type { Log } from '../watch/log.ts'
+import { mayRead } from './auth.ts'
 import type { Desk } from './desk.ts'
 import { join } from './join.ts'
 import type { Pages } from './pages.ts'
@@ -58,11 +59,15 @@ function handlers(needs: Needs, rooms: Rooms, socket: ChatSocket): Handlers {
       { conversation = crypto.randomUUID(), bot, after }: { conversation?: string; bot?: string; after?: Cursor },
       answer,
     ) => {
-      if (socket.data.readers.size >= JOINED) throw new Refusal('mailbox.full', { details: { conversations: JOINED } })
       const known = (await desk.ownerOf(principal, conversation)) !== undefined
       if (!known) rooms.reserve(principal, conversation)
-      if (!known && bot) bots.set(conversation, bot)
-      await join(needs, principal.tenant.id, conversation, after, (joined: Joined) => {
+      await join(needs, principal.tenant.id, conversation, after, (joined: Joined, owner) => {
+        const { readers } = socket.data
+        // Begun while we read, perhaps by somebody else.
+        desk.check(principal, conversation)
+        if (owner !== undefined && !mayRead(principal, owner)) throw new Refusal('conversation.unknown')
+        if (readers.size >= JOINED && !readers.has(conversation)) throw new Refusal('mailbox.full', { details: { conversations: JOINED } })
+        if (owner === undefined && bot) bots.set(conversation, bot)
         rooms.enter(socket, conversation)
         answer(joined)
       })

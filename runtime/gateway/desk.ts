@@ -10,6 +10,7 @@ import { failpoint } from '../host/failpoint.ts'
 import type { Birth } from '../host/row.ts'
 import type { Step } from '../host/tree.ts'
 import { type Principal, mayRead } from './auth.ts'
+import { createOwners } from './owners.ts'
 
 export interface Incoming {
   conversation: string
@@ -27,6 +28,8 @@ export interface Desk {
   open(principal: Principal, conversation: string): Promise<Conversation | undefined>
   /** The same question, mostly answered without the store: whose it is. */
   ownerOf(principal: Principal, conversation: string): Promise<string | undefined>
+  /** Refuses likewise, by what is known here and now. */
+  check(principal: Principal, conversation: string): void
   /** Resolves once the message is durable. */
   accept(principal: Principal, message: Incoming): Promise<{ id: string; seq: number; duplicate?: true }>
   /** Whether something was stopped. */
@@ -44,9 +47,6 @@ interface Needs {
   begins?(tenant: string, conversation: string, owner: string): void
 }
 
-/** Owners at hand; whose a conversation is never changes. */
-const OWNERS = 10_000
-
 export function createDesk({ db, engine, maxLength, policy, isDraining, begins = () => {} }: Needs): Desk {
   const { host } = engine
 
@@ -56,39 +56,16 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
     return found
   }
 
-  const owners = new Map<string, string>()
-  /** Questions to the store that are under way: who asks meanwhile waits for the same answer, and so does not overtake. */
-  const asking = new Map<string, Promise<string | undefined>>()
-
-  async function ownerOf(principal: Principal, id: string): Promise<string | undefined> {
-    const key = `${principal.tenant.id}/${id}`
-    const known = owners.get(key) ?? (await (asking.get(key) ?? ask(principal.tenant.id, key, id)))
-    if (known !== undefined && !mayRead(principal, known)) throw new Refusal('conversation.unknown')
-    return known
-  }
-
-  function ask(tenant: string, key: string, id: string): Promise<string | undefined> {
-    const answer = lookUp(tenant, key, id).finally(() => asking.delete(key))
-    asking.set(key, answer)
-    return answer
-  }
-
-  async function lookUp(tenant: string, key: string, id: string): Promise<string | undefined> {
-    const found = await findConversation(db, tenant, id)
-    if (found === 'taken') throw new Refusal('conversation.unknown')
-    if (!found) return undefined
-    if (owners.size >= OWNERS) owners.delete(owners.keys().next().value as string)
-    owners.set(key, found.owner)
-    return found.owner
-  }
+  const owners = createOwners(db)
 
   async function existing(principal: Principal, id: string): Promise<void> {
-    if ((await ownerOf(principal, id)) === undefined) throw new Refusal('conversation.unknown')
+    if ((await owners.of(principal, id)) === undefined) throw new Refusal('conversation.unknown')
   }
 
   return {
     open,
-    ownerOf,
+    ownerOf: owners.of,
+    check: owners.check,
     async accept(principal, { conversation, id, text, parts, channel = 'web', bot, owner }) {
       if (isDraining()) throw new Refusal('server.draining', { retryAfter: 2 })
       checkText(text, (parts?.length ?? 0) > 0, maxLength)
@@ -96,41 +73,41 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
       // Ids of this form are the replies' own.
       if (id.startsWith(`${conversation}.`))
         throw new Refusal('request.malformed', { details: [{ path: 'id', message: 'is taken by the conversation itself' }] })
-      const known = await ownerOf(principal, conversation)
-      const birth: Birth | undefined = known
-        ? undefined
-        : {
-            kind: 'conversation',
-            owner: owner ?? principal.who,
-            channel,
-            ...(bot && { bot }),
-            input: { conversation, policy: policyFor(channel, policy) },
-          }
+      const claim = await owners.claim(principal, conversation, owner ?? principal.who)
+      const birth: Birth | undefined =
+        claim.owner === undefined
+          ? undefined
+          : {
+              kind: 'conversation',
+              owner: claim.owner,
+              channel,
+              ...(bot && { bot }),
+              input: { conversation, policy: policyFor(channel, policy) },
+            }
       if (birth) begins(tenant, conversation, birth.owner)
-      const told = await host.tell({
-        tenant,
-        actor: conversation,
-        dedup: `message:${id}`,
-        envelope: { to: 'root', event: { type: 'message.received', message: { id, text, ...(parts?.length && { parts }) } } },
-        ...(birth && { birth }),
-      })
+      const told = await host
+        .tell({
+          tenant,
+          actor: conversation,
+          dedup: `message:${id}`,
+          envelope: { to: 'root', event: { type: 'message.received', message: { id, text, ...(parts?.length && { parts }) } } },
+          ...(birth && { birth }),
+        })
+        .catch((error: unknown) => {
+          claim.over(false)
+          throw error
+        })
+      // A duplicate that is no message has its key from something that was set aside.
+      const answer = told.duplicate ? 'step.failed' : seqOf(told.step, id)
+      // A first message that was refused has begun nothing.
+      claim.over(told.duplicate || typeof answer === 'number')
       failpoint('event.accepted')
-      const before = async () => {
-        const message = await findMessage(db, tenant, conversation, id)
-        if (message && message.text !== text) throw new Refusal('message.conflict')
-        return message && { id, seq: message.seq, duplicate: true as const }
-      }
-      if (told.duplicate) {
-        const message = await before()
-        if (message) return message
-        throw new Refusal('step.failed') // its key is taken by something that was set aside
-      }
-      const answer = seqOf(told.step, id)
       if (typeof answer === 'number') return { id, seq: answer }
-      // A repeated message that meets a busy conversation was accepted long ago.
-      const message = await before()
-      if (message) return message
-      throw new Refusal(answer)
+      // Accepted long ago, and repeated; perhaps to a conversation that is busy now.
+      const message = await findMessage(db, tenant, conversation, id)
+      if (!message) throw new Refusal(answer)
+      if (message.text !== text) throw new Refusal('message.conflict')
+      return { id, seq: message.seq, duplicate: true }
     },
     async stop(principal, conversation) {
       await existing(principal, conversation)

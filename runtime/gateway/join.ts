@@ -28,13 +28,16 @@ interface Needs {
   pages?: Pages
 }
 
-/** `enter` runs in the synchronous stretch: whoever subscribes there misses nothing that is not in the answer. */
+/**
+ * `enter` runs in the synchronous stretch: whoever subscribes there misses nothing that is not in the answer. It hears whose the
+ * conversation is, unless nobody has begun it; what it throws is thrown here, and nobody has come in.
+ */
 export async function join(
   { db, bus, engine, pages = (...asked) => readPage(db, ...asked) }: Needs,
   tenant: string,
   conversation: string,
   after: Cursor | undefined,
-  enter: (joined: Joined) => void,
+  enter: (joined: Joined, owner: string | undefined) => void,
 ): Promise<void> {
   const heard: Frame[] = []
   const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
@@ -44,11 +47,11 @@ export async function join(
     const page = (await read()) ?? (heard.length > 0 ? await read() : undefined)
     if (!page) {
       if (after && after.seq > 0) throw new Refusal('cursor.ahead')
-      return enter({ conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] })
+      return enter({ conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] }, undefined)
     }
     failpoint('join.read')
     await caughtUp(engine, tenant, conversation, page.conversation.seq)
-    enter(answer(page, heard, engine.speeches.live(tenant, conversation), after))
+    enter(answer(page, heard, engine.speeches.live(tenant, conversation), after), page.conversation.owner)
   } finally {
     leave()
   }
@@ -60,8 +63,8 @@ export async function join(
  */
 async function caughtUp({ host }: Engine, tenant: string, conversation: string, seq: number) {
   const isBehind = () => (host.position(tenant, conversation) ?? seq) < seq
-  const until = Date.now() + CATCH_UP
-  while (isBehind() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
+  const until = performance.now() + CATCH_UP
+  while (isBehind() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
   if (isBehind()) await within(READ_AGAIN, host.refresh(tenant, conversation))
   if (isBehind()) throw new Refusal('store.unavailable')
 }

@@ -26,7 +26,7 @@ interface Kept {
 
 /** UTF-16 units of all pages together. */
 const MOST = 4_000_000
-/** Milliseconds after which a page is let go: a conversation at rest costs nothing. */
+/** Milliseconds after which a page is let go, and between two looks for such: a conversation at rest costs nothing. */
 const LIFE = 15_000
 
 /** Every wish is expected to ask for the same `most` and `messages`. */
@@ -75,7 +75,11 @@ export function createPages(db: Database, now: () => number = Date.now): Pages {
       if (after >= found.after) return { ...page, events: page.events.filter(({ seq }) => seq > after) }
     }
     const page = await readPage(db, tenant, conversation, wish)
-    if (page) keep(key, page, after ?? page.conversation.seq)
+    if (page) {
+      // A page that was cut short says nothing of what came after: those who missed less would take its part for the whole.
+      const isWhole = page.events.length <= wish.most
+      keep(key, isWhole ? page : { ...page, events: [] }, isWhole ? (after ?? page.conversation.seq) : page.conversation.seq)
+    }
     return page
   }
 }

@@ -41,7 +41,7 @@ export function createCoalescer({
     const text = pieces.join('')
     pieces = []
     units = 0
-    last = clock.now()
+    last = clock.ticks()
     const start = offset
     offset += text.length
     send(start, text)
@@ -68,7 +68,7 @@ export function createCoalescer({
       units += text.length
       if (units >= UNITS || pieces.length >= DELTAS) return flush()
       if (armed) return
-      if (clock.now() - last >= WINDOW) return flush()
+      if (clock.ticks() - last >= WINDOW) return flush()
       armed = true
       wheel.at(WINDOW, ring)
     },

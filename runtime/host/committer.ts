@@ -73,13 +73,13 @@ export function createCommitter(db: Database, { node, clock = systemClock, lanes
 
   /** Sends one step by itself, and again while that can help. */
   async function settle({ row, resolve, reject }: Job) {
-    const until = clock.now() + PATIENCE
+    const until = clock.ticks() + PATIENCE
     for (let conflicts = 0; ; ) {
       try {
         const [outcome] = await commitSteps(db, [row], node)
         return resolve(outcome ?? 'fenced')
       } catch (error) {
-        if (isHeld(error) && clock.now() < until) await new Promise<void>((go) => clock.after(PAUSE, go))
+        if (isHeld(error) && clock.ticks() < until) await new Promise<void>((go) => clock.after(PAUSE, go))
         // By the second time the other row is visible, so that the statement can tell a duplicate from a fence.
         else if (!isConflict(error) || ++conflicts > 1) return reject(isUnstorable(error) ? unstorable(error) : error)
       }

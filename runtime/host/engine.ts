@@ -1,7 +1,7 @@
 /** Host, runner, sweeper and speech, wired: give it a store and fillings, and durable things live. */
 import { loadActor, machineVersions } from '../../sql/actors.ts'
 import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
-import { readEventsAfter } from '../../sql/conversations.ts'
+import { readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { readEffect } from '../../sql/effects.ts'
 import { bury } from '../../sql/inbox.ts'
@@ -72,9 +72,9 @@ export function createEngine({
   const sweeper = createSweeper({
     clock,
     log,
-    due: (until) => dueTimers(db, until),
+    due: (until, most) => dueTimers(db, until, most),
     next: (after) => nextTimer(db, after),
-    ring: async ({ tenant, actor, id }) => void (await tellInside({ tenant, actor, envelope: { timer: id } })),
+    ring: ({ tenant, actor, id }) => tellInside({ tenant, actor, envelope: { timer: id } }),
   })
   const host = createHost(
     {
@@ -99,8 +99,8 @@ export function createEngine({
     for (const { event, envelope } of step.drops) log.debug({ actor: place.actor, event: event?.type, envelope }, 'nobody took an event')
   }
 
-  async function retell(place: { tenant: string; actor: string }, published: number) {
-    for (const { seq, name, payload } of await readEventsAfter(db, place.tenant, place.actor, published))
+  async function retell(place: { tenant: string; actor: string }, after: number, last: number) {
+    for (const { seq, name, payload } of await readEventsBetween(db, place.tenant, place.actor, after, last))
       publisher.tell(place, name, { conversation: place.actor, seq, ...payload }, true)
   }
 
@@ -157,7 +157,7 @@ export function createEngine({
       if (turn) chunks.inherit({ tenant, actor, turn })
       runner.start({ tenant, actor, id, src, input, attempt })
     },
-    apply: async (place, kept) => void (await tellInside({ ...kept, ...place, pending: true })),
+    apply: (place, kept) => tellInside({ ...kept, ...place, pending: true }),
   })
 
   return {

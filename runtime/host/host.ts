@@ -44,8 +44,8 @@ export interface Needs {
   bury(ask: Ask, error: Error): Promise<void>
   /** Hears of every committed step, in order for each actor: tells watchers, begins work, arms timers. */
   committed(place: { tenant: string; actor: string }, step: Step): void
-  /** The fate of a commit was unknown and it did happen: its watchers hear of everything behind this event. */
-  retell(place: { tenant: string; actor: string }, published: number): Promise<void>
+  /** Its watchers hear of the events after `after` up to `last`, which were committed without their being told. */
+  retell(place: { tenant: string; actor: string }, after: number, last: number): Promise<void>
   /** The same, for what it asked for: whatever the actor wants and nobody does begins now. */
   recovered(place: { tenant: string; actor: string }, tree: Tree): Promise<void>
 }
@@ -65,7 +65,7 @@ export interface Host {
   /** Somebody else has moved this actor, or an unknown commit did: reads it again and tells its watchers what they have missed. Never throws. */
   refresh(tenant: string, actor: string): Promise<void>
   counts(): { residents: number; waiting: number }
-  /** Resolves when no mailbox is busy. */
+  /** Resolves when nothing that was told waits any more. */
   idle(): Promise<void>
   close(): void
 }
@@ -94,22 +94,26 @@ interface Cell extends Mailbox {
   resident: Resident | undefined
   /** The last durable event that watchers were told. */
   published: number | undefined
-  /** The last commit's fate is unknown: the next load must look for what it left undone. */
+  /** Somebody else may have moved it, or a commit of ours whose fate is unknown: the next load must look for what is left undone. */
   suspect: boolean
-  /** Such a commit may still arrive: who is fenced or known already looks again. */
-  doubt: boolean
   /** The last load found nothing: whatever there is now has been told to nobody. */
   unborn: boolean
   /** The row could not be read, which was said once. */
   unreadable: boolean
-  /** Milliseconds until a suspect actor is looked at again. */
+  /** Milliseconds until a suspect actor is looked at again, and whether it will be. */
   pause: number
+  healing: boolean
+  /** It is to be read again, for all who have asked and are not yet served. */
+  refreshing: Promise<void> | undefined
 }
 
 /** The stored row makes no sense to this program: a newer machine's, or damaged. It harms its own actor and no other. */
 class Unreadable extends Error {
   override readonly name = 'Unreadable'
 }
+
+/** The last durable event of which watchers know; undefined where nobody can say. Whatever a birth has committed is not yet told. */
+const toldUpTo = ({ unborn, published }: Cell) => (unborn ? 0 : published)
 
 const TRIES = 3
 const FENCES = 8
@@ -127,10 +131,11 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       resident: undefined,
       published: undefined,
       suspect: false,
-      doubt: false,
       unborn: false,
       unreadable: false,
       pause: PAUSE,
+      healing: false,
+      refreshing: undefined,
     }),
     mayGo: ({ suspect }) => !suspect,
     rested: (cell) => cell.suspect && heal(cell),
@@ -147,7 +152,10 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
 
   /** Perhaps nobody ever writes again; what an unknown commit left undone begins all the same. */
   function heal(cell: Cell) {
+    if (cell.healing) return
+    cell.healing = true
     clock.after(cell.pause, () => {
+      cell.healing = false
       if (!cell.suspect || closed) return
       cell.pause = Math.min(cell.pause * 2, LONGEST_PAUSE)
       void cells.between(cell, () => readAgain(cell))
@@ -159,8 +167,11 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       await residentOf(cell)
     } catch (error) {
       cell.resident = undefined
-      // Where it stands is for nobody to say then, and its past can be read all the same.
-      if (error instanceof Unreadable) cell.published = undefined
+      if (error instanceof Unreadable) {
+        // Where it stands is for nobody to say then, and its past can be read all the same. Looking again would not mend it.
+        cell.published = undefined
+        cell.suspect = false
+      }
       log.warn({ err: error, actor: cell.actor }, 'an actor could not be read again')
     }
   }
@@ -191,16 +202,12 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
           cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, epoch: resident?.epoch ?? 0, tree: step.tree }
           cell.published = step.tree.seq
           cell.unborn = false
-          cell.doubt = false
           needs.committed(cell, step)
           return { duplicate: false, step }
         }
-        if (cell.doubt) {
-          cell.resident = undefined
-          cell.suspect = true
-        }
-        if (outcome === 'duplicate') return { duplicate: true }
         cell.resident = undefined
+        cell.suspect = true
+        if (outcome === 'duplicate') return { duplicate: true }
         // Somebody else moves this actor. What comes from inside waits for its moment.
         if (++fences >= FENCES) {
           if (!ask.inside || closed) throw new Refusal('store.unavailable')
@@ -218,7 +225,6 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         // The store did not answer. What was sent may have happened.
         cell.resident = undefined
         cell.suspect = true
-        cell.doubt = true
         log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
         if (!ask.inside || closed) throw new Refusal('store.unavailable')
         await new Promise<void>((resolve) => clock.after(wait, resolve))
@@ -270,19 +276,19 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       cell.resident = { kind: stored.kind as KindName, version: stored.version, epoch: stored.epoch, tree: readable(stored) }
       cell.unreadable = false
     }
-    if (cell.suspect) {
-      if (cell.resident) await recover(cell, cell.resident.tree)
-      cell.suspect = false
-      cell.pause = PAUSE
-    }
+    // Also without a suspicion: a commit that was given up for lost may arrive much later.
+    if (cell.resident && (cell.suspect || (toldUpTo(cell) ?? Number.POSITIVE_INFINITY) < cell.resident.tree.seq))
+      await recover(cell, cell.resident.tree)
+    cell.suspect = false
+    cell.pause = PAUSE
     cell.unborn = !cell.resident
     if (cell.resident) cell.published = cell.resident.tree.seq
     return cell.resident
   }
 
   async function recover(cell: Cell, tree: Tree): Promise<void> {
-    const published = cell.published ?? (cell.unborn ? 0 : undefined)
-    if (published !== undefined && published < tree.seq) await needs.retell(cell, published)
+    const told = toldUpTo(cell)
+    if (told !== undefined && told < tree.seq) await needs.retell(cell, told, tree.seq)
     // Noted at once: when the store goes away again under the rest, nobody hears the same twice.
     cell.published = tree.seq
     cell.unborn = false
@@ -298,19 +304,21 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     },
     position(tenant, actor) {
       const cell = cells.find(tenant, actor)
-      // Whatever a birth has committed is not yet told.
-      return cell?.unborn ? 0 : cell?.published
+      return cell && toldUpTo(cell)
     },
     refresh(tenant, actor) {
       const cell = cells.find(tenant, actor)
       if (!cell) return Promise.resolve()
-      return new Promise((resolve) =>
+      cell.refreshing ??= new Promise((resolve) =>
         cells.enqueue(cell, () => {
+          // Who asks from here on may know of more than is about to be read.
+          cell.refreshing = undefined
           cell.resident = undefined
           cell.suspect = true
           return readAgain(cell).then(resolve)
         }),
       )
+      return cell.refreshing
     },
     counts: cells.counts,
     idle: cells.idle,

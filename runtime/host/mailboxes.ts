@@ -89,7 +89,7 @@ export function createMailboxes<M extends Mailbox>({ limits, make, mayGo, rested
       await work(mailbox)
     },
     counts: () => ({ residents: all.size, waiting }),
-    /** Resolves when no mailbox is busy. */
+    /** Resolves when nothing waits in any mailbox. */
     idle: (): Promise<void> => (waiting === 0 ? Promise.resolve() : new Promise((resolve) => restListeners.push(resolve))),
   }
 }

@@ -31,7 +31,8 @@ interface Needs {
   presence?: Presence
   /** Goes on with a piece of work that was left behind. */
   take(piece: Piece): void
-  apply(place: { tenant: string; actor: string; dedup: string }, kept: Pick<Ask, 'envelope' | 'birth'>): Promise<void>
+  /** False when it could not be applied and stands where it stood. */
+  apply(place: { tenant: string; actor: string; dedup: string }, kept: Pick<Ask, 'envelope' | 'birth'>): Promise<boolean>
 }
 
 /** Milliseconds between rounds, and the rounds between two looks for pieces of replies that were left behind. */
@@ -39,6 +40,8 @@ const PAUSE = 2_000
 const SWEEP = 30
 const PORTION = 500
 const ALL = 2_147_483_647
+/** Milliseconds until an event that could not be applied is tried again. */
+const REST = 60_000
 
 export function createPatrol({ db, node, clock, log, presence, take, apply }: Needs): Patrol {
   let cancel = () => {}
@@ -69,13 +72,16 @@ export function createPatrol({ db, node, clock, log, presence, take, apply }: Ne
 
   /** An actor that is stuck keeps its own event waiting and nobody else's. */
   async function takeWaiting() {
-    for (const place of await waitingEnvelopes(db)) {
+    for (const place of await waitingEnvelopes(db, PORTION + applying.size)) {
       const key = `${place.tenant}/${place.actor}#${place.dedup}`
       if (applying.has(key)) continue
       const kept = await readEnvelope(db, place)
       if (!kept) continue
       applying.add(key)
-      void apply(place, kept as Pick<Ask, 'envelope' | 'birth'>).finally(() => applying.delete(key))
+      void apply(place, kept as Pick<Ask, 'envelope' | 'birth'>).then((done) => {
+        if (done) applying.delete(key)
+        else clock.after(REST, () => applying.delete(key))
+      })
     }
   }
 

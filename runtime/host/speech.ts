@@ -68,18 +68,14 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
     const { tenant, actor, turn, attempt } = place
     const room = roomOf(tenant, actor)
     const keep = chunks.open({ tenant, actor, turn, attempt })
-    let end = () => {}
-    const ended = new Promise<void>((resolve) => {
-      end = resolve
-    })
     const voice: Voice = {
       place,
       parts: [],
       length: 0,
       silenced: false,
       note: {},
-      ended,
-      end,
+      ended: Promise.resolve(),
+      end() {},
       coalescer: createCoalescer({
         clock,
         wheel,
@@ -105,6 +101,11 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
         voices.set(key, voice)
       }
       const mine = voice
+      // Each round of an attempt has an end and a price of its own.
+      mine.note = {}
+      mine.ended = new Promise((resolve) => {
+        mine.end = resolve
+      })
       return {
         say(text) {
           if (!mine.silenced) mine.coalescer.add(speakable(text))

@@ -6,6 +6,9 @@ import { failpoint } from './failpoint.ts'
 
 /** Milliseconds between looks, also when nothing is known to be due: another node may have armed something. */
 const LOOK = 1_000
+/** Timers of one look, and milliseconds until one that could not be rung is tried again: it keeps no other from its turn. */
+const MOST = 500
+const REST = 60_000
 
 export interface Sweeper {
   /** A timer was armed for this time. */
@@ -17,10 +20,12 @@ export interface Sweeper {
 interface Needs {
   clock: Clock
   log: Log
-  due(until: number): Promise<readonly Due[]>
+  /** The oldest that are due, at most so many. */
+  due(until: number, most: number): Promise<readonly Due[]>
   /** When the first timer after this moment comes due. */
   next(after: number): Promise<number | undefined>
-  ring(timer: Due): Promise<void>
+  /** False when nobody could take it; never throws. */
+  ring(timer: Due): Promise<boolean>
 }
 
 export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
@@ -41,9 +46,14 @@ export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
     wakeAt = Number.POSITIVE_INFINITY
     try {
       const until = clock.now()
-      const timers = (await due(until)).filter((timer) => !ringing.has(keyOf(timer)))
+      const timers = (await due(until, MOST + ringing.size)).filter((timer) => !ringing.has(keyOf(timer)))
       // A mailbox that is stuck delays nobody else's timers: it is waited for no longer than until the next look.
-      await Promise.race([Promise.all(timers.map(ringOnce)), new Promise<void>((resolve) => clock.after(LOOK, resolve))])
+      let takeBack = () => {}
+      const late = new Promise<void>((resolve) => {
+        takeBack = clock.after(LOOK, resolve)
+      })
+      await Promise.race([Promise.all(timers.map(ringOnce)), late])
+      takeBack()
       // A notice moves the look to an earlier timer and forgets the later one.
       soonest = Math.min(soonest, (await next(until)) ?? Number.POSITIVE_INFINITY)
     } catch (error) {
@@ -54,12 +64,15 @@ export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
     soonest = Number.POSITIVE_INFINITY
   }
 
+  /** Those that ring, and those that could not be rung lately. */
   const ringing = new Set<string>()
   const keyOf = ({ tenant, actor, id }: Due) => `${tenant}/${actor}#${id}`
   async function ringOnce(timer: Due) {
     ringing.add(keyOf(timer))
     failpoint('timer.due')
-    await ring(timer).finally(() => ringing.delete(keyOf(timer)))
+    const forget = () => ringing.delete(keyOf(timer))
+    if (await ring(timer)) forget()
+    else clock.after(REST, forget)
   }
 
   // Armed while a sweep was under way.

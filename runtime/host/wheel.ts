@@ -15,7 +15,7 @@ export function createWheel(clock: Clock, notch = 5): Wheel {
 
   function turn() {
     next = Number.POSITIVE_INFINITY
-    const now = clock.now()
+    const now = clock.ticks()
     const due = [...slots.keys()].filter((slot) => slot * notch <= now).sort((a, b) => a - b)
     for (const slot of due) {
       const rings = slots.get(slot) ?? []
@@ -29,12 +29,12 @@ export function createWheel(clock: Clock, notch = 5): Wheel {
     if (slot >= next) return
     cancel()
     next = slot
-    cancel = clock.after(Math.max(1, slot * notch - clock.now()), turn)
+    cancel = clock.after(Math.max(1, slot * notch - clock.ticks()), turn)
   }
 
   return {
     at(ms, ring) {
-      const slot = Math.ceil((clock.now() + ms) / notch)
+      const slot = Math.ceil((clock.ticks() + ms) / notch)
       const rings = slots.get(slot)
       if (rings) rings.push(ring)
       else slots.set(slot, [ring])

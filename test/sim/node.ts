@@ -50,6 +50,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
   let rings = 0
   const clock: Clock = {
     now: time.now,
+    ticks: time.ticks,
     after(ms, ring) {
       let pending = true
       const over = () => {

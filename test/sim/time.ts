@@ -148,6 +148,7 @@ export function takeOverTime(): Time {
   return {
     // Whole milliseconds, as the system's own clock counts.
     now: () => Math.floor(now),
+    ticks: () => now - START,
     after,
     lane() {
       let last = 0

@@ -36,6 +36,7 @@ export function handClock(start = 1_000_000): HandClock {
 
   return {
     now: () => now,
+    ticks: () => now,
     after(ms, ring) {
       const one = { at: now + Math.max(0, ms), ring }
       rings.add(one)

@@ -238,6 +238,27 @@ plays('stop reaches the server, and what was said stays', async ({ double, enter
   assert.is(client.transcript?.messages.at(-1)?.text, 'Some')
 })
 
+plays('a conversation that was left before its join was answered is left at the server too', async ({ double, enter }) => {
+  const client = enter()
+  const joined = double.joined.bind(double)
+  let second = ''
+  double.joined = (name, after) => {
+    if (name === first) second = client.open()
+    return joined(name, after)
+  }
+  const first = client.open()
+  await double.asks('conversation.leave', 1)
+  await double.asks('conversation.join', 2)
+  assert.equal(
+    double.asked.map(([name, ask]) => [name, (ask as { conversation: string }).conversation]),
+    [
+      ['conversation.join', first],
+      ['conversation.leave', first],
+      ['conversation.join', second],
+    ],
+  )
+})
+
 plays('another conversation is joined afresh, and the former one is left', async ({ double, enter }) => {
   const client = enter()
   const first = client.open()

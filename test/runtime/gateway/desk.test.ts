@@ -3,6 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Principal } from '../../../runtime/gateway/auth.ts'
 import { createDesk } from '../../../runtime/gateway/desk.ts'
+import { Refusal } from '../../../machines/refusal.ts'
 import type { Database } from '../../../sql/database.ts'
 import { demo } from '../../../sql/tenants.ts'
 import { pglite } from '../../support/postgres.ts'
@@ -40,6 +41,59 @@ test('messages sent at once to a new conversation are accepted in the order in w
   assert.equal(
     (await messages(conversation)).filter(({ role }) => role === 'user').map(({ text }) => text),
     ids.map((id) => `this is ${id}`),
+  )
+})
+
+test('two who begin the same conversation at once do not share it: it is the first one’s', async () => {
+  const { engine } = await heart()
+  const begun: string[] = []
+  const desk = createDesk({
+    db: db(),
+    engine,
+    maxLength: 1_000,
+    policy: {},
+    isDraining: () => false,
+    begins: (_, __, who) => void begun.push(who),
+  })
+  const conversation = crypto.randomUUID()
+  const stranger: Principal = { tenant: demo, who: 'bob', role: 'visitor' }
+  const [mine, theirs, mineToo] = await within(
+    10_000,
+    Promise.allSettled([
+      desk.accept(owner, { conversation, id: 'm1', text: 'mine' }),
+      desk.accept(stranger, { conversation, id: 'm2', text: 'mine now' }),
+      desk.accept(owner, { conversation, id: 'm3', text: 'mine too' }),
+    ]),
+  )
+  assert.equal([mine.status, mineToo.status], ['fulfilled', 'fulfilled'])
+  assert.is(theirs.status === 'rejected' && (theirs.reason as { code: string }).code, 'conversation.unknown')
+  assert.equal([...new Set(begun)], ['ann'])
+  assert.equal(
+    (await messages(conversation)).filter(({ role }) => role === 'user').map(({ text }) => text),
+    ['mine', 'mine too'],
+  )
+})
+
+test('a first message that was refused leaves the conversation to whoever comes next', async () => {
+  const { engine } = await heart()
+  let isFull = true
+  const tell: typeof engine.host.tell = (ask) => (isFull ? Promise.reject(new Refusal('mailbox.full')) : engine.host.tell(ask))
+  const desk = createDesk({
+    db: db(),
+    engine: { ...engine, host: { ...engine.host, tell } },
+    maxLength: 1_000,
+    policy: {},
+    isDraining: () => false,
+  })
+  const conversation = crypto.randomUUID()
+  const [refused] = await Promise.allSettled([desk.accept(owner, { conversation, id: 'm1', text: 'mine' })])
+  assert.is(refused.status, 'rejected')
+  isFull = false
+  const stranger: Principal = { tenant: demo, who: 'bob', role: 'visitor' }
+  assert.is((await desk.accept(stranger, { conversation, id: 'm2', text: 'mine now' })).id, 'm2')
+  assert.throws(
+    () => desk.check(owner && { ...owner, role: 'visitor' }, conversation),
+    (error: { code?: string }) => error.code === 'conversation.unknown',
   )
 })
 

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { createPages } from '../../../runtime/gateway/pages.ts'
 import { demo } from '../../../sql/tenants.ts'
 import { createHeart } from '../../support/heart.ts'
+import { lengthen } from '../../support/lengthen.ts'
 import { freshStore } from '../../support/store.ts'
 import { until } from '../../support/until.ts'
 
@@ -68,6 +69,18 @@ test('a crowd that comes back at once asks where its conversations stand by one 
   const crowd = await Promise.all(Array.from({ length: 100 }, () => read(2)))
   assert.ok(crowd.every((page) => page?.conversation.seq === first?.conversation.seq))
   assert.equal(asked, { pages: 1, positions: 1 })
+})
+
+test('of a page that was cut short nobody gets a part for the whole', async () => {
+  const { conversation, read, asked } = await stage()
+  await lengthen(db, conversation, 600)
+  const [far, farther] = [await read(0), await read(50)]
+  assert.equal([far?.events.length, farther?.events.length], [501, 501])
+  assert.is(farther?.events[0]?.seq, 51)
+  const { seq } = far?.conversation ?? { seq: 0 }
+  assert.is((await read(seq - 10))?.events.length, 10)
+  assert.is((await read(seq))?.events.length, 0)
+  assert.is(asked.pages, 3)
 })
 
 test('a conversation that another node has moved is read again', async () => {

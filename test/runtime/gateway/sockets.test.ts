@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Message } from '../../../runtime/gateway/protocol.ts'
+import { lengthen } from '../../support/lengthen.ts'
 import { type TestClient, type Told, cursorOf, read, readFrom, reading, testClient } from '../../support/client.ts'
 import { providerDouble } from '../../support/provider.ts'
 import { jwtSecret, modelsAt, testServer, token, until } from '../../support/server.ts'
@@ -145,13 +146,8 @@ test('a cursor that is hundreds of events old gets a fresh join instead of half 
   const told = await one.send(conversation, 'hi')
   assert.ok(told.ok)
   await one.answerTo(told.id)
-  // Nobody says five hundred things in a test: the log is made long in the store.
-  const { sql } = server.db
-  const [{ seq }] = await sql<[{ seq: number }]>`select seq::int from conversations where id = ${conversation}`
-  await sql`
-    insert into events (tenant_id, conversation, seq, name, payload, at)
-    select c.tenant_id, c.id, n, 'message.amended', '{"id":"x","text":"y"}', now() from conversations c, generate_series(${seq + 1}::int, ${seq + 600}::int) n where c.id = ${conversation}`
-  await sql`update conversations set seq = seq + 600 where id = ${conversation}`
+  const [{ seq }] = await server.db.sql<[{ seq: number }]>`select seq::int from conversations where id = ${conversation}`
+  await lengthen(server.db, conversation, 600)
   const far = await one.join(conversation, { seq: 1 })
   assert.equal([far.missed, far.messages.length], [undefined, 2])
   const near = await one.join(conversation, { seq: seq + 200 })

@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { long, short } from '../../../runtime/gateway/grammar.ts'
 import { cursorText, readCursor } from '../../../runtime/gateway/cursor.ts'
+import { lengthen } from '../../support/lengthen.ts'
 import { providerDouble } from '../../support/provider.ts'
 import { modelsAt, testServer, until } from '../../support/server.ts'
 import { type SseLine, openSse } from '../../support/sse.ts'
@@ -135,11 +136,7 @@ test('the same message posted again begins no second turn, during the reply and 
   assert.is(await turnsOf(session_id), 1)
   assert.is((await server.ask('POST', '/v1/chat', body)).json().message, words(30).join(''))
   // Long ago, with a replay too large to be one.
-  const { sql } = server.db
-  await sql`
-    insert into events (tenant_id, conversation, seq, name, payload, at)
-    select c.tenant_id, c.id, c.seq + n, 'message.amended', '{"id":"x","text":"y"}', now() from conversations c, generate_series(1, 600) n where c.id = ${session_id}`
-  await sql`update conversations set seq = seq + 600 where id = ${session_id}`
+  await lengthen(server.db, session_id, 600)
   const four = await openSse(server.url, '/v1/chat/stream', body)
   await within(5_000, four.ended, 'an old message')
   assert.is(textOf(four.lines), words(30).join(''))

@@ -12,7 +12,7 @@ import { random } from '../../support/random.ts'
 import { policy } from '../../support/samples.ts'
 import { within } from '../../support/within.ts'
 
-type Way = 'well' | 'before' | 'after' | 'late' | 'unstorable'
+type Way = 'well' | 'before' | 'after' | 'late' | 'unstorable' | 'never'
 
 /** A store in memory with the promises of sql/004_steps.sql. */
 function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> } = {}) {
@@ -24,6 +24,7 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
   const buried: Ask[] = []
   const retold: number[] = []
   let recoveries = 0
+  let away = false
   const held: (() => Outcome)[] = []
 
   function apply(row: StepRow): Outcome {
@@ -46,6 +47,7 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
         const way = fate()
         await settled(1)
         const lost = () => new Error('the store did not answer')
+        if (way === 'never') return new Promise(() => {})
         if (way === 'unstorable') throw new Unstorable('a NUL')
         if (way === 'before') throw lost()
         if (way === 'late') {
@@ -60,6 +62,7 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
     async load(_, actor): Promise<StoredActor | undefined> {
       log.push(`load ${actor}`)
       await settled(1)
+      if (away) throw new Error('the store is away')
       const stored = actors.get(actor)
       return stored && { kind: 'conversation', version: stored.version, epoch: 0, machineVersion: 1, tree: stored.tree }
     },
@@ -110,6 +113,10 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
     journal,
     actors,
     arrive: () => held.splice(0).map((land) => land()),
+    goAway: () => {
+      away = true
+    },
+    damage: (actor: string) => Object.assign(actors.get(actor) as object, { tree: {} }),
     birth,
   }
 }
@@ -184,6 +191,72 @@ test('an actor that is read again tells what was missed at once', async () => {
   await host.refresh('t', 'c')
   assert.equal(retold, [1], 'and not again')
   await host.refresh('t', 'nobody')
+})
+
+test('a commit that was given up for lost and arrives much later is told, and its work begins', async () => {
+  const ways: Way[] = ['late']
+  const { say, clock, arrive, retold, recoveries } = simulated({ fate: () => ways.shift() ?? 'well', limits: { residents: 1 } })
+  await say('c', 'm1').catch(() => undefined)
+  await clock.pass(2_000) // it is looked for, and there is nothing yet
+  await say('c', 'm2')
+  assert.equal([retold, recoveries()], [[], 0])
+  ways.push('late')
+  await say('c', 'm3').catch(() => undefined)
+  await clock.pass(2_000)
+  arrive()
+  assert.equal(await say('c', 'm3'), { duplicate: true })
+  await clock.pass(2_000)
+  assert.equal([retold, recoveries()], [[1], 2], 'looked for once in vain, and found')
+})
+
+test('a birth that was given up for lost and let go is begun all the same once its message is repeated', async () => {
+  const ways: Way[] = ['late']
+  const { say, clock, arrive, recoveries } = simulated({ fate: () => ways.shift() ?? 'well', limits: { residents: 1 } })
+  await say('c', 'm1').catch(() => undefined)
+  await clock.pass(2_000)
+  await say('other', 'm1')
+  arrive()
+  assert.equal(await say('c', 'm1'), { duplicate: true })
+  await clock.pass(2_000)
+  assert.is(recoveries(), 1)
+})
+
+test('however many want an actor read again, it is read once, and its mailbox stays open', async () => {
+  const ways: Way[] = ['well', 'never']
+  const { host, say, log } = simulated({ fate: () => ways.shift() ?? 'well' })
+  await say('c', 'm1')
+  const stuck = say('c', 'm2')
+  await settled()
+  for (let asked = 0; asked < 300; asked++) void host.refresh('t', 'c')
+  assert.is(host.counts().waiting, 2)
+  assert.is(log.filter((line) => line === 'load c').length, 1)
+  void stuck
+})
+
+test('however often an actor failed, it is looked at from time to time and not more often', async () => {
+  const { say, clock, log, goAway } = simulated()
+  goAway()
+  for (let n = 0; n < 50; n++) {
+    await say('c', `m${n}`).catch(() => undefined)
+    await clock.pass(100)
+  }
+  const before = log.length
+  await clock.pass(60_000)
+  assert.ok(log.length - before <= 13, `${log.length - before} looks in a minute`)
+  assert.ok(clock.waiting() <= 1)
+})
+
+test('an actor that makes no sense is not looked at for ever, and can be let go', async () => {
+  const { host, say, clock, log, damage } = simulated({ limits: { residents: 1 } })
+  await say('c', 'm1')
+  damage('c')
+  await host.refresh('t', 'c')
+  assert.is(host.position('t', 'c'), undefined)
+  const before = log.length
+  await clock.pass(600_000)
+  assert.is(log.length, before)
+  await say('other', 'm1')
+  assert.is(host.counts().residents, 1)
 })
 
 test('a crowd that is busy all at once is let go once it rests', async () => {

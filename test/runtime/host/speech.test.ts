@@ -79,6 +79,21 @@ test('a second speaker of the same attempt goes on where the first stands', () =
   assert.is(heard.at(-1)?.offset, 4)
 })
 
+test('each round of an attempt has a price of its own, for which a cut waits', async () => {
+  const { speeches, clock } = stage()
+  const first = speeches.open(place())
+  first.say('Let me look. ')
+  first.note({ model: 'double', usage: { in: 10, out: 3 } })
+  first.end()
+  const second = speeches.open(place())
+  second.say('It is')
+  const cutting = speeches.cut(place())
+  clock.move(100)
+  second.note({ usage: { in: 900, out: 50 } })
+  second.end()
+  assert.equal((await within(1_000, cutting))?.note, { usage: { in: 900, out: 50 } })
+})
+
 test('a new attempt silences the one before, which nobody hears any more', () => {
   const { speeches, text } = stage()
   const old = speeches.open(place(1))

@@ -13,17 +13,20 @@ function table() {
   const sweeper = createSweeper({
     clock,
     log: silent,
-    async due(until) {
+    async due(until, most) {
       looks++
       if (away) throw new Error('the store is away')
-      return [...armed].filter(([, at]) => at <= until).map(([id]) => ({ tenant: 't', actor: 'c', id }))
+      const due = [...armed].filter(([, at]) => at <= until).sort(([, a], [, b]) => a - b)
+      return due.slice(0, most).map(([id]) => ({ tenant: 't', actor: 'c', id }))
     },
     async next(after) {
       return [...armed.values()].filter((at) => at > after).sort((a, b) => a - b)[0]
     },
     async ring({ id }) {
+      if (id.startsWith('stuck')) return false
       armed.delete(id)
       rung.push([id, clock.now()])
+      return true
     },
   })
   const arm = (id: string, at: number) => {
@@ -53,6 +56,21 @@ test('what another node armed rings within a second', async () => {
   armed.set('theirs', 150)
   await clock.pass(1_000)
   assert.is(rung.length, 1)
+})
+
+test('a thousand timers that nobody can take keep no other from its turn, and are tried again', async () => {
+  const { clock, sweeper, armed, rung } = table()
+  for (let n = 0; n < 1_000; n++) armed.set(`stuck${n}`, n)
+  armed.set('well', 2_000)
+  sweeper.start()
+  await clock.pass(5_000)
+  assert.is(rung.length, 1)
+  for (const id of [...armed.keys()]) {
+    armed.delete(id)
+    armed.set(id.replace('stuck', 'mended'), 10)
+  }
+  await clock.pass(70_000)
+  assert.is(rung.length, 1_001)
 })
 
 test('what was due while nobody swept rings at the start', async () => {

@@ -16,6 +16,18 @@ test('rings at the first notch after its time, and never before', () => {
   )
 })
 
+test('a clock that is set back by an hour keeps nobody waiting', () => {
+  const clock = handClock()
+  let set = 0
+  const wheel = createWheel({ ...clock, now: () => clock.now() + set })
+  let rung = 0
+  wheel.at(20, () => rung++)
+  set = -3_600_000
+  wheel.at(25, () => rung++)
+  clock.move(50)
+  assert.is(rung, 2)
+})
+
 test('many rings share one timer, and none is awaited when nothing is due', () => {
   const clock = handClock()
   const wheel = createWheel(clock)
