@@ -159,7 +159,7 @@ export function connect(needs: Needs = {}): Client {
 
   socket.onAny((name: string, payload: unknown) => {
     if (name === 'node.leaving') return comeBack(payload)
-    if (name === 'conversation.lagged') return isOurs(payload) ? askToJoin() : undefined
+    if (name === 'conversation.lagged') return isOurs(payload) ? fallBehind() : undefined
     // Before the answer to a join there is no seam to go on from: what a late answer brought has been given up.
     if (!transcript || !joined || !isOurs(payload)) return
     become(hear(transcript, [name, payload]))
@@ -177,6 +177,12 @@ export function connect(needs: Needs = {}): Client {
     line.refused(error.message)
     later(jitter(3_000), () => socket.connect()) // an expired credential may be renewed by then
   })
+
+  /** The server has let us go: what it sends from here on follows a join whose answer we do not have yet. */
+  function fallBehind(): void {
+    joined = false
+    askToJoin()
+  }
 
   function isOurs(payload: unknown): payload is Heard[1] {
     return typeof payload === 'object' && payload !== null && 'conversation' in payload && payload.conversation === transcript?.conversation

@@ -163,6 +163,24 @@ plays('a lagging client is told, joins again with its cursor and has all of it',
   assert.is(double.asked.filter(([name]) => name === 'conversation.join').length, 2)
 })
 
+plays('a reader that lagged takes nothing before it is back, also when the answer to its join was lost', async ({ double, enter }) => {
+  const client = enter()
+  const conversation = client.open()
+  client.send('Go')
+  const turn = await double.turn()
+  turn.delta('One')
+  await until(client, () => client.transcript?.reply?.text === 'One', 'the first delta')
+  double.silentJoins = 1
+  double.io.socketsLeave(conversation)
+  for (const [, socket] of double.io.sockets.sockets) socket.emit('conversation.lagged', { conversation, reason: 'slow' })
+  turn.delta(' two')
+  await double.asks('conversation.join', 2)
+  turn.finish()
+  await answered(client)
+  assert.is(client.transcript?.messages.at(-1)?.text, 'One two')
+  assert.is(client.transcript?.faults, 0)
+})
+
 plays('a gap in the numbers is closed by joining again', async ({ double, enter }) => {
   const client = enter()
   const conversation = client.open()
