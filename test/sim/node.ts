@@ -47,6 +47,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
   const incarnation = `${name}.${life}`
   let alive = true
   let open = false
+  let isOusted = false
   let rings = 0
   const clock: Clock = {
     now: time.now,
@@ -87,6 +88,8 @@ export function createNode({ name, life, time, store, weather, providers, chance
     node: name,
     clock,
     limits,
+    // Who counts as gone does not find out: its question is never answered. There is no other process that could take the name.
+    presence: { hold: () => (isOusted ? new Promise(() => {}) : Promise.resolve(true)), lost() {} },
     slots: (speeches) => slotsOf({ db, bus, models, knowledge: { search: async () => [] } as never, speeches }),
   })
   const sockets = new Set<ServerSide>()
@@ -161,6 +164,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
     start,
     /** Nobody comes to it any more; what it has begun goes on. */
     oust() {
+      isOusted = true
       open = false
       for (const socket of sockets) socket.conn.close()
     },
