@@ -6,6 +6,7 @@ import OpenAI from 'openai'
 import { createModels, type Models } from '../../actors/models/models.ts'
 import type { ModelSettings } from '../../actors/models/tiers.ts'
 import type { Wire } from '../support/provider.ts'
+import { until } from '../support/until.ts'
 import { cpu, serve, settledMemory } from './worker.ts'
 
 type Urls = Record<Wire, string>
@@ -45,6 +46,8 @@ const bare: Record<Wire, (url: string) => () => Promise<AsyncIterable<unknown>>>
 }
 
 let models: Models | undefined
+/** Streams that have said something. */
+let begun = 0
 let sdk: (() => Promise<AsyncIterable<unknown>>) | undefined
 
 /** Says how many pieces of text came, so that nobody is quick by leaving some out. */
@@ -52,7 +55,7 @@ async function readOurs(): Promise<number> {
   let texts = 0
   const ask = { tier: 'intern' as const, system: '', messages: [{ role: 'user' as const, text: content }] }
   for await (const event of models?.stream(ask, { signal: new AbortController().signal }) ?? []) {
-    if (event.t === 'text') texts++
+    if (event.t === 'text' && texts++ === 0) begun++
     if (event.t === 'fail') throw new Error(event.message)
   }
   return texts
@@ -60,7 +63,7 @@ async function readOurs(): Promise<number> {
 
 async function readBare(): Promise<number> {
   let events = 0
-  for await (const _ of (await sdk?.()) ?? []) events++
+  for await (const _ of (await sdk?.()) ?? []) if (events++ === 0) begun++
   return events
 }
 
@@ -81,13 +84,18 @@ serve({
     if (seen.some((count) => count < tokens)) throw new Error(`a stream of ${tokens} tokens arrived as ${Math.min(...seen)} events`)
     return (cpu() - before) / (streams * tokens)
   },
-  /** KB that each stream holds in its middle, after collection. */
+  /** KB that each stream holds in its middle, after collection: JavaScript's own and its buffers. */
   hold: async ({ way, streams }: Load & { way: 'ours' | 'bare' }) => {
-    const empty = (await settledMemory()).rss
+    const held = async () => {
+      const { heapUsed, external } = await settledMemory()
+      return heapUsed + external
+    }
+    const empty = await held()
+    begun = 0
     const all = Promise.all(Array.from({ length: streams }, way === 'ours' ? readOurs : readBare))
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
-    const held = (await settledMemory()).rss - empty
+    await until(() => begun === streams, 'every stream to begin', 30_000)
+    const full = await held()
     await all
-    return held / 1024 / streams
+    return (full - empty) / 1024 / streams
   },
 })

@@ -2,6 +2,10 @@
 import { type Benchmark, median } from './bench.ts'
 import { startWorker } from './worker.ts'
 
+/** Rounds of conversations until compiled code has settled, and those that are looked at. */
+const WARM = 2
+const ROUNDS = 5
+
 export const memory: Benchmark = {
   name: 'memory',
   about: 'memory of a joined idle socket (bare: Socket.IO and a room), and of a conversation at rest',
@@ -27,18 +31,19 @@ export const memory: Benchmark = {
     const few = short ? 40 : 1_000
     const server = startWorker(import.meta.resolve('./memory.server.ts'))
     try {
-      // Compiled code and caches settle in time, what is kept for each conversation never does: the median of four.
+      // Compiled code and caches settle in time, what is kept for each conversation never does.
+      for (let round = 0; round < WARM; round++) await server.ask('converse', few)
       const heaps = [await server.ask<number>('converse', few)]
-      for (let round = 0; round < 4; round++) heaps.push(await server.ask<number>('converse', few))
+      for (let round = 0; round < ROUNDS; round++) heaps.push(await server.ask<number>('converse', few))
       const growth = heaps.slice(1).map((heap, round) => (heap - (heaps[round] as number)) / 1024 / few)
       return [
         { what: `a joined idle socket, of ${readers}`, unit: 'KB', ...sockets, bar: { of: 'ours', most: 35 } },
         {
-          what: `a conversation at rest, of ${4 * few}`,
+          what: `a conversation at rest, of ${ROUNDS * few}`,
           unit: 'KB',
           ours: [Math.max(0, median(growth))],
           bar: { of: 'ours', most: 0.1 },
-          note: 'growth of the heap with a hundred kept at hand; production keeps ten thousand at hand at most',
+          note: 'growth of the heap, median of five rounds, with a hundred kept at hand; production keeps ten thousand at hand at most',
         },
       ]
     } finally {
