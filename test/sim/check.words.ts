@@ -13,6 +13,8 @@ interface Chat {
 
 /** Simulated milliseconds in which a stop reaches a provider that speaks. */
 const REACH = 500
+/** Why a draft is withdrawn while it is still written: what it cost by then is known to nobody. */
+const aborted = new Set(['message.merged', 'the answer took too long'])
 
 export function checkWords({ chat, told, mine, generations, bills, kills }: Chat, fail: (invariant: string, sentence: string) => void) {
   const markOf = (id: string) => mine.find((message) => message.id === id)?.text.match(/#c\d+m\d+/)?.[0] ?? id
@@ -49,6 +51,19 @@ export function checkWords({ chat, told, mine, generations, bills, kills }: Chat
     ).length
     if (whole > 1 + reasons + kills)
       fail('I9 cost', `chat ${chat}: ${turn} was written ${whole} times, for ${reasons} reasons and ${kills} kills`)
+    // Each row is one generation's; one that is partly estimated has others in it that came to nothing.
+    const unbilled = of(turn).filter(({ end }) => end === 'whole')
+    for (const { out, estimated } of bills.filter((bill) => bill.turn === turn).sort((a, b) => Number(a.estimated) - Number(b.estimated))) {
+      const at = unbilled.findIndex((generation) => generation.out === out || (estimated && generation.out < out))
+      if (at >= 0) unbilled.splice(at, 1)
+      else if (!estimated) fail('I9 cost', `chat ${chat}: ${turn} was billed ${out} tokens that no generation made`)
+    }
+    // A draft that is withdrawn while it is written takes what is known of its price with it.
+    const withdrawn = told.filter(
+      ({ name, payload }) => payload.turn === turn && name === 'reply.retracted' && aborted.has(payload.reason ?? ''),
+    ).length
+    if (kills === 0 && unbilled.length > withdrawn)
+      fail('I9 cost', `chat ${chat}: ${unbilled.length} generations of ${turn} were not billed, and ${withdrawn} withdrawn`)
   }
   const sum = (list: { out: number }[]) => list.reduce((total, { out }) => total + out, 0)
   const billed = sum(bills.filter(({ estimated }) => !estimated))

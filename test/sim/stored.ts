@@ -23,6 +23,7 @@ export interface StoredEvent {
     messages?: string[]
     message?: { id: string; text: string }
     code?: string
+    reason?: string
     partial?: true
   }
 }

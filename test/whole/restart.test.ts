@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readConfig } from '../../runtime/config.ts'
+import { startSystem } from '../../runtime/system.ts'
+import { silent } from '../../runtime/watch/log.ts'
 import { cursorOf, read, reading, testClient } from '../support/client.ts'
 import { failsToStart, inFolder, startNexus } from '../support/process.ts'
 import { providerDouble } from '../support/provider.ts'
@@ -171,6 +174,21 @@ test('a server that was asked for and is not there stops the start with a senten
     assert.not.match(said, /\n\s+at /)
     assert.ok(said.trim().length > 20 && said.trim().split('\n').length <= 2, said)
   }
+})
+
+test('a start that fails closes the store that it was given', async () => {
+  let closes = 0
+  const sql = () => Promise.reject(new Error('the schema cannot be read'))
+  const db = { sql: Object.assign(sql, { begin: sql, unsafe: sql }), lost: new Promise(() => {}), close: async () => void closes++ }
+  const start = startSystem(readConfig({ PORT: '0', DATA_DIR: ':memory:' }), silent, Promise.resolve(db as never))
+  assert.match(
+    (await within(
+      10_000,
+      start.catch((error: Error) => error.message),
+    )) as string,
+    'the schema cannot be read',
+  )
+  assert.is(closes, 1)
 })
 
 test('two processes on one folder: the second refuses with a sentence, and the first does not notice', () =>

@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createModels, type Ask, type Needs } from '../../../actors/models/models.ts'
+import { pipe } from '../../../actors/models/pipe.ts'
 import type { ModelEvent, Provider } from '../../../actors/models/model.ts'
 import { all, eagerClock, fails, handClock, only, quiet, says, scripted, textOf, within } from './samples.ts'
 
@@ -374,6 +375,7 @@ test('without hedging a model that stays silent for eight seconds gets a rival a
     const events = speak()
     await clock.pass(100)
     await within(1_000, events)
+    assert.is(clock.waiting(), 0, 'nobody waits for a rival any more')
   }
   const silent = speak()
   await clock.pass(8_000)
@@ -388,6 +390,68 @@ test('without hedging a model that stays silent for eight seconds gets a rival a
     const text = textOf(await within(1_000, events))
     if (i === 40) assert.is(text, 'anthropic speaks.')
   }
+})
+
+test('what is told before it is asked for waits, and its end stands behind it', async () => {
+  let begun = false
+  const events = pipe<number>(async ({ tell }) => {
+    begun = true
+    for (const n of [1, 2, 3]) tell(n)
+  })
+  assert.is(begun, false)
+  assert.equal(await within(1_000, all(events)), [1, 2, 3])
+  let end = () => {}
+  const slow = pipe<number>(({ tell }) => {
+    tell(1)
+    return new Promise((resolve) => {
+      end = resolve
+    })
+  })[Symbol.asyncIterator]()
+  assert.is((await slow.next()).value, 1)
+  const last = slow.next()
+  end()
+  assert.is((await within(1_000, last)).done, true)
+  assert.is((await within(1_000, slow.next())).done, true)
+})
+
+test('what the teller throws the reader gets behind what was told, whether it waits or comes later', async () => {
+  for (const waits of [true, false]) {
+    let fall = (_: Error) => {}
+    const events = pipe<number>(({ tell }) => {
+      tell(1)
+      return new Promise((_, reject) => {
+        fall = reject
+      })
+    })[Symbol.asyncIterator]()
+    assert.is((await events.next()).value, 1)
+    const look = () => events.next().catch((error: Error) => error.message)
+    const waiting = waits ? look() : undefined
+    fall(new Error('it broke'))
+    await new Promise(setImmediate)
+    assert.is((await within(1_000, waiting ?? look())) as string, 'it broke')
+    assert.is((await within(1_000, events.next())).done, true)
+  }
+})
+
+test('whoever stops reading in the middle ends the call', async () => {
+  let heard: AbortSignal | undefined
+  const anthropic: Provider = {
+    name: 'anthropic',
+    async *stream(_, { signal }) {
+      heard = signal
+      yield { t: 'start', provider: 'anthropic', model: 'm' }
+      yield { t: 'text', d: 'word ' }
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    },
+  }
+  const models = createModels({ settings: keys, clock: handClock(), providers: { anthropic } })
+  await within(
+    1_000,
+    (async () => {
+      for await (const event of models.stream(ask(), { signal: quiet() })) if (event.t === 'text') break
+    })(),
+  )
+  assert.is(heard?.aborted, true)
 })
 
 test('describe tells whom each tier asks, in order', () => {

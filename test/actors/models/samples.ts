@@ -46,7 +46,7 @@ export const only = <E extends { t: string }, T extends E['t']>(events: E[], t: 
   events.filter((event): event is Extract<E, { t: T }> => event.t === t)
 
 /** Time stands still until `pass`. */
-export function handClock(start = 0): Clock & { pass(ms: number): Promise<void>; waits: number[] } {
+export function handClock(start = 0): Clock & { pass(ms: number): Promise<void>; waits: number[]; waiting(): number } {
   let now = start
   const timers: { due: number; then: () => void }[] = []
   const waits: number[] = []
@@ -56,6 +56,7 @@ export function handClock(start = 0): Clock & { pass(ms: number): Promise<void>;
   return {
     now: () => now,
     waits,
+    waiting: () => timers.length,
     after: (ms, then) => {
       const timer = { due: now + ms, then }
       waits.push(ms)

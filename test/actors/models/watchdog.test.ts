@@ -1,7 +1,9 @@
+import { getEventListeners } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ModelEvent, Provider } from '../../../actors/models/model.ts'
 import { createBreaker } from '../../../actors/models/breaker.ts'
+import { honest } from '../../../actors/models/honest.ts'
 import { watched } from '../../../actors/models/watchdog.ts'
 import { all, handClock, only, quiet, request, within } from './samples.ts'
 
@@ -107,6 +109,57 @@ test('the time that a slow reader takes is not held against the provider', async
   await clock.pass(5_000)
   source.send({ t: 'end', reason: 'stop', raw: 'stop' })
   assert.is((await within(500, stream.next())).value.t, 'end')
+})
+
+test('an abort while nobody looks is the next thing that is heard', async () => {
+  const source = deaf()
+  const stop = new AbortController()
+  const stream = watched(source, deadlines, handClock()).stream(request(), { signal: stop.signal })[Symbol.asyncIterator]()
+  source.send(word)
+  await within(500, stream.next())
+  stop.abort()
+  const next = (await within(500, stream.next())).value as ModelEvent
+  assert.equal(next.t === 'fail' && [next.kind, next.partial], ['abort', true])
+  assert.is((await within(500, stream.next())).done, true)
+})
+
+test('however a stream ends, its source is let go once, and no timer and no listener is left behind', async () => {
+  for (const [how, events] of Object.entries({
+    ended: [word, { t: 'end', reason: 'stop', raw: 'stop' }],
+    failed: [word, { t: 'fail', kind: 'network', message: 'no', partial: false }],
+    silent: [word],
+    left: [word, word, word],
+    aborted: [word, word],
+  } satisfies Record<string, ModelEvent[]>)) {
+    const clock = handClock()
+    const stop = new AbortController()
+    let returns = 0
+    const provider: Provider = {
+      name: 'counted',
+      stream: () => {
+        const left = [...events]
+        const next = async () => (left.length > 0 ? { done: false, value: left.shift() as ModelEvent } : { done: true, value: undefined })
+        const end = async () => {
+          returns++
+          return { done: true, value: undefined }
+        }
+        return { [Symbol.asyncIterator]: () => ({ next, return: end }) } as AsyncIterable<ModelEvent>
+      },
+    }
+    for (const wrap of [
+      () => watched(provider, deadlines, clock).stream(request(), { signal: stop.signal }),
+      () => honest(provider.stream(request(), { signal: stop.signal }), { signal: stop.signal }),
+    ]) {
+      returns = 0
+      const stream = wrap()
+      for await (const _ of stream) {
+        if (how === 'left') break
+        if (how === 'aborted') stop.abort()
+      }
+      await stream[Symbol.asyncIterator]().return?.()
+      assert.equal([returns, clock.waiting(), getEventListeners(stop.signal, 'abort').length], [1, 0, 0], how)
+    }
+  }
 })
 
 test('one timer serves a stream of any length', async () => {

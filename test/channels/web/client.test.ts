@@ -296,22 +296,26 @@ plays('another conversation is joined afresh, and the former one is left', async
   )
 })
 
-plays('what comes before the answer to a join is not taken for the rest', async ({ double, enter }) => {
-  const client = enter()
-  client.open()
-  client.send('Why?')
-  const turn = await double.turn()
-  turn.delta('Be')
-  await until(client, () => client.transcript?.reply?.text === 'Be', 'the first word')
-  double.silentJoins = 1
-  for (const [, socket] of double.io.sockets.sockets) socket.conn.close()
-  turn.delta('cause')
-  await double.asks('conversation.join', 2)
-  turn.delta('.')
-  turn.finish()
-  await answered(client)
-  assert.is(client.transcript?.messages.at(-1)?.text, 'Because.')
-  assert.is(client.transcript?.faults, 0)
-})
+for (const [what, missed, heard] of [
+  ['more words', 'cause', '.'],
+  ['the end', 'cause.', ''],
+] as const)
+  plays(`${what} before the answer to a join are not taken for the rest, nor held against it`, async ({ double, enter }) => {
+    const client = enter()
+    client.open()
+    client.send('Why?')
+    const turn = await double.turn()
+    turn.delta('Be')
+    await until(client, () => client.transcript?.reply?.text === 'Be', 'the first word')
+    double.silentJoins = 1
+    for (const [, socket] of double.io.sockets.sockets) socket.conn.close()
+    turn.delta(missed)
+    await double.asks('conversation.join', 2)
+    if (heard) turn.delta(heard)
+    turn.finish()
+    await answered(client)
+    assert.is(client.transcript?.messages.at(-1)?.text, 'Because.')
+    assert.is(client.transcript?.faults, 0)
+  })
 
 test.run()

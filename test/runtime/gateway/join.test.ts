@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { join } from '../../../runtime/gateway/join.ts'
 import type { Joined } from '../../../runtime/gateway/protocol.ts'
 import { memoryBus } from '../../../runtime/cluster/bus.memory.ts'
-import { roomOf } from '../../../runtime/cluster/bus.ts'
+import { type Bus, roomOf } from '../../../runtime/cluster/bus.ts'
 import type { Database } from '../../../sql/database.ts'
 import { tenant } from '../../support/heart.ts'
 import { pglite } from '../../support/postgres.ts'
@@ -55,6 +55,46 @@ test('a conversation that is begun while somebody joins is not missed by a word'
     told,
     told.map((_, at) => at + 1),
   )
+})
+
+test('what happens while somebody joins is in the answer, and nothing of it comes again', async () => {
+  const c = chat()
+  const one = await heart()
+  const through = async (id: string) => {
+    await one.say(c, id)
+    await within(10_000, one.engine.runner.quiet(5_000))
+    await one.engine.host.idle()
+  }
+  await through('m1')
+  const stood = one.engine.host.position(tenant, c) as number
+  let watchers = 0
+  const bus: Bus = {
+    ...one.bus,
+    watch(room, hear) {
+      watchers++
+      const leave = one.bus.watch(room, hear)
+      return () => {
+        watchers--
+        leave()
+      }
+    },
+  }
+  let joined: Joined | undefined
+  const slow = meanwhile(db(), () => through('m2'))
+  await within(
+    10_000,
+    join({ db: slow, bus, engine: one.engine }, tenant, c, { seq: stood }, (answer) => {
+      joined = answer
+    }),
+  )
+  assert.is(joined?.seq, one.engine.host.position(tenant, c))
+  assert.ok((joined?.seq ?? 0) > stood)
+  assert.equal(
+    joined?.missed?.flatMap(([, payload]) => (payload as { seq?: number }).seq ?? []),
+    Array.from({ length: (joined?.seq ?? 0) - stood }, (_, at) => stood + at + 1),
+  )
+  assert.is(joined?.messages.length, 4)
+  assert.is(watchers, 0, 'and nobody listens for it any more')
 })
 
 test('whoever joins where another node has moved the conversation brings its watchers up to date', async () => {

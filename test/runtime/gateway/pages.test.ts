@@ -29,7 +29,7 @@ async function stage() {
     heart,
     conversation,
     watched,
-    read: (after?: number) => pages(demo.id, conversation, wish(after)),
+    read: (after?: number, id = conversation) => pages(demo.id, id, wish(after)),
     asked,
     pass: (ms: number) => (now += ms),
   }
@@ -80,6 +80,39 @@ test('of a page that was cut short nobody gets a part for the whole', async () =
   const { seq } = far?.conversation ?? { seq: 0 }
   assert.is((await read(seq - 10))?.events.length, 10)
   assert.is((await read(seq))?.events.length, 0)
+  assert.is(asked.pages, 3)
+})
+
+test('two conversations asked about in one moment are not taken for each other', async () => {
+  const { heart, conversation } = await stage()
+  const other = crypto.randomUUID()
+  const watched = heart.watch(other)
+  for (const [at, id] of ['m1', 'm2'].entries()) {
+    await heart.say(other, id)
+    await until(() => watched.of('turn.finished').length === at + 1)
+  }
+  const asked: string[] = []
+  const note = (parts: unknown, id: unknown) => void (/read_page/.test(String(parts)) && asked.push(String(id)))
+  const noted = {
+    ...db,
+    sql: new Proxy(db.sql, { apply: (to, self, given) => (note(given[0], given[2]), Reflect.apply(to, self, given)) }),
+  }
+  const pages = createPages(noted as typeof db)
+  const both = () => Promise.all([conversation, other].map((id) => pages(demo.id, id, wish(2))))
+  const first = await both()
+  assert.equal(await both(), first)
+  assert.is(asked.length, 2, asked.join())
+})
+
+test('pages that are too much together are let go, the oldest first', async () => {
+  const { conversation, read, asked } = await stage()
+  const { conversation: other } = await stage()
+  const text = 'x'.repeat(2_500_000)
+  for (const id of [conversation, other])
+    await db.sql`update events set payload = payload || ${db.sql.json({ text })} where conversation = ${id} and seq = 4`
+  for (const id of [conversation, other, other]) await read(2, id)
+  assert.is(asked.pages, 2)
+  await read(2)
   assert.is(asked.pages, 3)
 })
 

@@ -43,6 +43,15 @@ test('whoever waits in a thread before it begins hears nothing when it turns out
   assert.is(mallory.heard.length, 0)
 })
 
+test('whoever goes away in the middle of a join holds the conversation against nobody', async () => {
+  const conversation = crypto.randomUUID()
+  const mallory = await client('mallory')
+  mallory.socket.emit('conversation.join', { conversation })
+  mallory.socket.disconnect()
+  const ann = await client('ann')
+  assert.is((await ann.join(conversation)).conversation, conversation)
+})
+
 test('a visitor cannot speak in another person’s name', async () => {
   const answer = await inbound({ conversation_id: '4712' }, { authorization: `Bearer ${await token({ sub: 'mallory', role: 'visitor' })}` })
   assert.equal([answer.status, ((await answer.json()) as { code: string }).code], [403, 'role.refused'])

@@ -84,11 +84,12 @@ test('a conflict breaks a batch, which is sent again one by one', async () => {
 
 for (const code of ['22P05', '22003', '23505', '54000']) {
   test(`a step that the store cannot hold (${code}) is refused alone`, async () => {
-    const { db } = store(refusing(code, 'bad'))
+    const { db, sent } = store(refusing(code, 'bad'))
     const { commit } = createCommitter(db, { node: 'n1' })
     const [a, bad, c] = await within(1_000, Promise.allSettled([commit(row('a')), commit(row('bad')), commit(row('c'))]))
     assert.equal([a?.status, c?.status], ['fulfilled', 'fulfilled'])
     assert.instance((bad as PromiseRejectedResult).reason, Unstorable)
+    assert.ok(sent.length <= 5, `${sent.length} statements`)
   })
 }
 

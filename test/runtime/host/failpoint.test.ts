@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { arm, failpoint, FailpointError, failpoints, readFailpoints } from '../../../runtime/host/failpoint.ts'
 import { WrongSettings, readConfig } from '../../../runtime/config.ts'
 import { child } from '../../support/child.ts'
+import { testServer } from '../../support/server.ts'
 
 test.after.each(() => arm([]))
 
@@ -76,6 +77,14 @@ test('every named instant is passed somewhere in the program', () => {
     failpoints.filter((point) => !program.includes(`failpoint('${point}')`)),
     [],
   )
+})
+
+test('a system that was started with a point breaks there, and only there', async () => {
+  const server = await testServer({ FAILPOINTS: 'event.accepted:2=throw' })
+  const told: number[] = []
+  for (const message of ['one', 'two', 'three']) told.push((await server.ask('POST', '/v1/chat', { message })).status)
+  await server.stop()
+  assert.equal(told, [200, 500, 200])
 })
 
 test('production refuses to be broken on purpose', () => {

@@ -266,12 +266,43 @@ test('a crowd that is busy all at once is let go once it rests', async () => {
   assert.is(host.counts().residents, 2)
 })
 
+test('an actor whose last commit is unknown is not let go for another, and nobody passes over it meanwhile', async () => {
+  const ways: Way[] = ['well', 'after']
+  const { host, say, clock, retold } = simulated({ fate: () => ways.shift() ?? 'well', limits: { residents: 1 } })
+  await say('c', 'm1')
+  await say('c', 'm2').catch(() => undefined)
+  await say('d', 'm1')
+  assert.is(host.position('t', 'c'), 1)
+  await clock.pass(1_000)
+  assert.equal(retold, [1])
+  assert.is(host.counts().residents, 1)
+})
+
 test('a birth of unknown fate is told from its first event', async () => {
   const ways: Way[] = ['after']
   const { say, clock, retold } = simulated({ fate: () => ways.shift() ?? 'well' })
   await say('c', 'm1').catch(() => undefined)
   await clock.pass(1_000)
   assert.equal(retold, [0])
+})
+
+test('an actor that was looked for and is not there stands before its first event', async () => {
+  const { host, say } = simulated()
+  assert.is(host.position('t', 'c'), undefined)
+  await host.tell({ tenant: 't', actor: 'c', envelope: { to: 'root', event: { type: 'user.stopped' } } }).catch(() => undefined)
+  assert.is(host.position('t', 'c'), 0)
+  await say('c', 'm1')
+  assert.is(host.position('t', 'c'), 1)
+})
+
+test('where an actor stands that cannot be read is for nobody to say', async () => {
+  const { host, say, actors } = simulated()
+  await say('c', 'm1')
+  const stored = actors.get('c')
+  assert.ok(stored)
+  stored.tree = {} as Tree
+  await host.refresh('t', 'c')
+  assert.is(host.position('t', 'c'), undefined)
 })
 
 test('a commit that lands late is found by whoever is fenced by it', async () => {

@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { memoryBus } from '../../../runtime/cluster/bus.memory.ts'
+import { createPublisher } from '../../../runtime/host/publish.ts'
 import { createSpeeches } from '../../../runtime/host/speech.ts'
 import { createWheel } from '../../../runtime/host/wheel.ts'
 import type { Chunk } from '../../../sql/chunks.ts'
@@ -24,6 +25,7 @@ function stage() {
   }
   const speeches = createSpeeches({ bus, chunks, clock, wheel: createWheel(clock) })
   return {
+    bus,
     clock,
     speeches,
     heard,
@@ -153,6 +155,18 @@ test('a flush lets go what a frame holds back', () => {
   assert.is(text(), 'a')
   speeches.flush('t', 'c')
   assert.is(text(), 'ab')
+})
+
+test('what is durable is told behind the words that a frame holds back, and what is not may overtake them', () => {
+  const { bus, speeches } = stage()
+  const { tell } = createPublisher({ bus, speeches })
+  const told: unknown[] = []
+  bus.watch('t/c', ({ name, payload }) => void told.push((payload as { text?: string }).text ?? name))
+  const voice = speeches.open(place())
+  for (const word of ['a', 'b']) voice.say(word)
+  tell({ tenant: 't', actor: 'c' }, 'agent.status', { turn: 't1' }, false)
+  tell({ tenant: 't', actor: 'c' }, 'turn.escalated', { turn: 't1', seq: 1 }, true)
+  assert.equal(told, ['a', 'agent.status', 'b', 'turn.escalated'])
 })
 
 test('closed, a turn is not live, and at its end the log forgets it', () => {

@@ -39,6 +39,23 @@ test('many rings share one timer, and none is awaited when nothing is due', () =
   assert.is(clock.waiting(), 0)
 })
 
+test('whoever is due earlier rings first, however late it was set, and its timer takes the place of the other', () => {
+  const clock = handClock()
+  const wheel = createWheel(clock)
+  const rung: [number, number][] = []
+  const began = clock.now()
+  for (const ms of [100, 20, 60]) {
+    wheel.at(ms, () => rung.push([ms, clock.now() - began]))
+    assert.is(clock.waiting(), 1)
+  }
+  clock.move(200)
+  assert.equal(rung, [
+    [20, 20],
+    [60, 60],
+    [100, 100],
+  ])
+})
+
 test('what is set while it rings rings later', () => {
   const clock = handClock()
   const wheel = createWheel(clock)

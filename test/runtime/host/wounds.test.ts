@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { ModelFault } from '../../../actors/answering.ts'
 import type { Work } from '../../../actors/work.ts'
 import type { AnswerAsk } from '../../../machines/slot.ts'
+import { keepChunks, sweepChunks } from '../../../sql/chunks.ts'
 import { keepEnvelope } from '../../../sql/inbox.ts'
 import { asTenant, readAsTenant } from '../../../sql/tenant.ts'
 import { demo, keepTenant } from '../../../sql/tenants.ts'
@@ -113,7 +114,8 @@ for (const variant of stores()) {
     assert.equal(errors, [{ name: 'ModelFault', message: 'the model is busy', kind: 'overload' }])
   })
 
-  test('words that a dead node kept are cleared away with their turn', async () => {
+  /** A conversation whose reply has begun and does not go on; its first piece is in the log. */
+  async function halfSaid() {
     const c = chat()
     const one = await heart({
       fill: (speeches) => ({
@@ -128,10 +130,34 @@ for (const variant of stores()) {
       await one.clock.pass(100)
       return (await rows('chunks', c)).length === 1
     }, 'the piece in the log')
+    return { c, one }
+  }
+
+  test('words that a dead node kept are cleared away with their turn', async () => {
+    const { c, one } = await halfSaid()
     crash(one)
     await heart({ node: 'n2', clock: handClock(one.clock.now()) })
     await finished(c)
     await until(async () => (await rows('chunks', c)).length === 0, 'the clearing')
+  })
+
+  test('pieces of a reply that nobody writes any more are swept away, a portion at a time, and those of one in flight are not', async () => {
+    const { c } = await halfSaid()
+    const left = chat()
+    const pieces = [0, 1, 2].map((start) => ({ tenant, actor: left, turn: 't1', attempt: 1, start, text: 'x' }))
+    await keepChunks(db(), pieces)
+    assert.equal([Number(await sweepChunks(db(), 2)), Number(await sweepChunks(db()))], [2, 1])
+    assert.equal([(await rows('chunks', left)).length, (await rows('chunks', c)).length], [0, 1])
+  })
+
+  test('the patrol looks for such pieces by itself', async () => {
+    const left = chat()
+    const one = await heart()
+    await keepChunks(db(), [{ tenant, actor: left, turn: 't1', attempt: 1, start: 0, text: 'x' }])
+    await until(async () => {
+      await one.clock.pass(2_000)
+      return (await rows('chunks', left)).length === 0
+    }, 'the clearing')
   })
 
   test('a node whose name somebody else has taken is told so, and looks after nobody any more', async () => {
