@@ -1,4 +1,4 @@
-/** Plants one bug in a copy of the project and looks how many seeds it survives. */
+/** Plants one bug in a copy of the project and looks how many seeds it survives, and whether its stored story shows it. */
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,13 +13,24 @@ export interface Found {
   seeds: number
   /** What the checker said, or nothing. */
   said: string | undefined
+  /** What it said of the stored story. */
+  ofStory: string | undefined
   /** The shortest story in which the bug shows, where it was asked for. */
   story?: Story
 }
 
 const rooms = ['machines', 'actors', 'runtime', 'sql', 'channels/web', 'test/sim', 'test/support', 'package.json', 'tsconfig.json']
 
-export async function plant(root: string, { name, edits }: Bug, most: number, shorten = false): Promise<Found> {
+interface Garden {
+  /** Seeds that are played at most. */
+  most: number
+  /** The story that was kept when this bug was found. */
+  kept?: Story | undefined
+  shorten?: boolean
+}
+
+/** Throws when the bug cannot be planted, or when the copy breaks down instead of playing. */
+export async function plant(root: string, { name, edits }: Bug, { most, kept, shorten }: Garden): Promise<Found> {
   const copy = await mkdtemp(join(tmpdir(), 'nexus-planted-'))
   try {
     for (const room of rooms) await cp(join(root, room), join(copy, room), { recursive: true })
@@ -35,6 +46,7 @@ export async function plant(root: string, { name, edits }: Bug, most: number, sh
     }
     const worker = await hire(copy)
     try {
+      const ofStory = kept && (await worker.ask({ order: 'tell', story: kept }, 'told')).outcome.found[0]
       let played = 0
       while (played < most) {
         const { outcomes } = await worker.ask(
@@ -44,14 +56,12 @@ export async function plant(root: string, { name, edits }: Bug, most: number, sh
         played += outcomes.length
         const failed = outcomes.find(({ found }) => found.length > 0)
         if (!failed) continue
-        const found: Found = { bug: name, seeds: played, said: failed.found[0] }
+        const found: Found = { bug: name, seeds: played, said: failed.found[0], ofStory }
         if (!shorten) return found
         const { story } = await worker.ask({ order: 'shrink', story: storyOf(failed.seed), way: wayOf(failed) as string }, 'shrunk')
         return { ...found, story }
       }
-      return { bug: name, seeds: played, said: undefined }
-    } catch (error) {
-      return { bug: name, seeds: 0, said: (error as Error).message.split('\n')[0] }
+      return { bug: name, seeds: played, said: undefined, ofStory }
     } finally {
       worker.end()
     }

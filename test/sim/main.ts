@@ -6,6 +6,7 @@
  *     npm run sim -- --seed K                this one, told line by line; shortened when it fails
  *     npm run sim -- --planted               what becomes of bugs that are planted; with --keep the shortest story of each is kept
  *                                            in stories.json, with --only TEXT some of them are
+ *     npm run sim -- --planted --stories     only whether the stories that were kept still show their bugs
  */
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +15,7 @@ import { type Worker, hire } from './crew.ts'
 import { plant } from './garden.ts'
 import { bugs } from './planted.ts'
 import { wayOf } from './shrink.ts'
-import { keepStories } from './stories.ts'
+import { keepStories, readStories } from './stories.ts'
 import { type Story, storyOf } from './story.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -23,6 +24,12 @@ const PORTION = 20
 const ENOUGH = 20
 
 class Wrong extends Error {}
+
+/** Zero seeds would be no failure and no proof. */
+function some(count: number | undefined): number {
+  if (count === 0) throw new Wrong('--seeds takes at least one.')
+  return count ?? 1_000
+}
 
 function whole(name: string, given: string | undefined): number | undefined {
   if (given === undefined) return undefined
@@ -42,12 +49,14 @@ function settings() {
         workers: { type: 'string' },
         only: { type: 'string' },
         keep: { type: 'boolean' },
+        stories: { type: 'boolean' },
       },
     })
     return {
       planted: values.planted ?? false,
       only: values.only,
       keep: values.keep ?? false,
+      stories: values.stories ?? false,
       seeds: whole('seeds', values.seeds),
       seed: whole('seed', values.seed),
       workers: whole('workers', values.workers) || Math.min(8, cpus().length),
@@ -55,7 +64,7 @@ function settings() {
   } catch (error) {
     if (error instanceof Wrong) throw error
     throw new Wrong(
-      `${(error as Error).message.split('.')[0]}. Known are --seeds N, --seed K, --planted, --only TEXT, --keep and --workers N.`,
+      `${(error as Error).message.split('.')[0]}. Known are --seeds N, --seed K, --planted, --only TEXT, --keep, --stories and --workers N.`,
     )
   }
 }
@@ -137,34 +146,48 @@ async function one(seed: number): Promise<boolean> {
   return outcome.found.length === 0
 }
 
-async function planted(most: number, workers: number, only: string | undefined, keep: boolean): Promise<boolean> {
+interface Planting {
+  /** Seeds for each bug. */
+  most: number
+  workers: number
+  only: string | undefined
+  keep: boolean
+}
+
+async function planted({ most, workers, only, keep }: Planting): Promise<boolean> {
   const chosen = bugs.filter(({ name }) => !only || name.includes(only))
+  if (chosen.length === 0) throw new Wrong(`No bug has "${only}" in its name.`)
   const queue = [...chosen]
-  let found = 0
+  const known = await readStories()
+  const shown: string[] = []
+  const found: string[] = []
   const stories: Record<string, Story> = {}
-  console.log(`${'planted bug'.padEnd(56)}  seeds  what the checker said`)
+  console.log(`${'planted bug'.padEnd(56)}  story  seeds  what the checker said`)
   await side(workers, async () => {
     for (let bug = queue.shift(); bug; bug = queue.shift()) {
-      const { seeds, said, story } = await plant(root, bug, most, keep)
+      const { seeds, said, ofStory, story } = await plant(root, bug, { most, kept: known[bug.name], shorten: keep })
       if (story) stories[bug.name] = story
-      if (said) found++
+      if (said) found.push(bug.name)
+      if (ofStory) shown.push(bug.name)
+      const sentence = said ?? ofStory ?? (most > 0 ? `NOT FOUND in ${seeds} seeds` : 'its story goes well')
       console.log(
-        `${bug.name.padEnd(56)} ${said ? String(seeds).padStart(6) : '     –'}  ${said ? said.split('\n')[0]?.slice(0, 110) : `NOT FOUND in ${seeds} seeds`}`,
+        `${bug.name.padEnd(56)} ${ofStory ? ' shows' : '     –'} ${(said ? String(seeds) : '–').padStart(6)}  ${sentence.split('\n')[0]?.slice(0, 110)}`,
       )
     }
   })
-  console.log(`${found} of ${chosen.length} planted bugs found`)
+  if (most > 0) console.log(`${found.length} of ${chosen.length} planted bugs found`)
+  console.log(`${shown.length} of ${chosen.length} stories show their bug`)
   if (keep) await keepStories(stories)
-  return found === chosen.length
+  return (most === 0 ? shown : found).length === chosen.length
 }
 
 try {
   const given = settings()
   const well = given.planted
-    ? await planted(given.seeds ?? 1_000, given.workers, given.only, given.keep)
+    ? await planted({ ...given, most: given.stories ? 0 : some(given.seeds) })
     : given.seed !== undefined && given.seeds === undefined
       ? await one(given.seed)
-      : await seeds(given.seeds ?? 1_000, given.seed ?? 1, given.workers)
+      : await seeds(some(given.seeds), given.seed ?? 1, given.workers)
   process.exit(well ? 0 : 1)
 } catch (error) {
   console.error(error instanceof Wrong ? error.message : error)

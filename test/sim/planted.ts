@@ -46,7 +46,7 @@ export const bugs: Bug[] = [
         find: 'const outcome = await commit(ask, row(ask, resident, step, now))',
         replace: 'needs.committed(cell, step)\n        const outcome = await commit(ask, row(ask, resident, step, now))',
       },
-      { file: 'runtime/host/host.ts', find: 'cell.doubt = false\n          needs.committed(cell, step)', replace: 'cell.doubt = false' },
+      { file: 'runtime/host/host.ts', find: 'cell.unborn = false\n          needs.committed(cell, step)', replace: 'cell.unborn = false' },
     ],
   },
   {
@@ -126,9 +126,9 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/gateway/join.ts',
-        find: 'enter(answer(page, heard, engine.speeches.live(tenant, conversation), after))',
+        find: 'enter(answer(page, heard, engine.speeches.live(tenant, conversation), after), page.conversation.owner)',
         replace:
-          'const told = answer(page, heard, engine.speeches.live(tenant, conversation), after)\n    await new Promise((resolve) => setTimeout(resolve, 5))\n    enter(told)',
+          'const told = answer(page, heard, engine.speeches.live(tenant, conversation), after)\n    await new Promise((resolve) => setTimeout(resolve, 5))\n    enter(told, page.conversation.owner)',
       },
     ],
   },
@@ -155,8 +155,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/host/host.ts',
-        find: 'cell.resident = undefined\n        cell.suspect = true\n        cell.doubt = true',
-        replace: 'cell.resident = undefined',
+        find: 'cell.resident = undefined\n        cell.suspect = true\n        log.warn',
+        replace: 'cell.resident = undefined\n        log.warn',
       },
     ],
   },
