@@ -22,6 +22,8 @@ function chosen(names: string[]): Benchmark[] {
 
 async function serverAt(url: string | undefined): Promise<string | undefined> {
   if (!url) return undefined
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url))
+    throw new Misuse('BENCH_DATABASE_URL or TEST_DATABASE_URL is no address of a PostgreSQL server; such a one begins with postgres://.')
   const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice() {} })
   try {
     const [row] = await sql<[{ server_version: string }]>`show server_version`
@@ -93,7 +95,9 @@ async function main(): Promise<number> {
 try {
   process.exit(await main())
 } catch (error) {
-  const isMisuse = error instanceof Misuse || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')
-  console.error(isMisuse ? (error as Error).message : error)
+  const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')
+  if (isUnknown)
+    console.error(`${(error as Error).message.split('.')[0]}. Known are names of benchmarks, --short, --json FILE, --list and --minutes N.`)
+  else console.error(error instanceof Misuse ? error.message : error)
   process.exit(2)
 }

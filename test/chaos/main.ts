@@ -99,7 +99,7 @@ async function serverOf({ database }: Options, folder: string, closers: (() => P
   }
   const server = await startServer(join(folder, 'postgres')).catch((error: Error & { stderr?: string }) => {
     throw new Unusable(
-      `There is no PostgreSQL: set TEST_DATABASE_URL or --database, install PostgreSQL 15 so that one can be started, or choose --store pglite.\n${error.stderr ?? error.message}`.trim(),
+      `There is no PostgreSQL: set TEST_DATABASE_URL or --database, install PostgreSQL 15 so that one can be started, or choose --store pglite (${(error.stderr || error.message).trim().split('\n').at(-1)}).`,
     )
   })
   closers.push(() => server.stop())
@@ -249,5 +249,5 @@ try {
   process.exitCode = await run(readOptions(process.argv.slice(2), process.env))
 } catch (error) {
   process.stderr.write(`${error instanceof Unusable ? error.message : (error as Error).stack}\n`)
-  process.exitCode = 1
+  process.exitCode = error instanceof Unusable ? 2 : 1
 }
