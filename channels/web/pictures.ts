@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
+import { launchBrowser } from '../../test/support/browser.ts'
 
 const out = fileURLToPath(new URL('./pictures/', import.meta.url))
 const shots = [
@@ -28,18 +28,7 @@ try {
     server.once('exit', () => reject(new Error('Nexus did not start')))
   })
   await mkdir(out, { recursive: true })
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+  const browser = await launchBrowser()
   for (const { name, theme, width, height } of shots) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: 1 })
     await page.goto(url)

@@ -4,16 +4,8 @@ import { sweepChunks } from '../../sql/chunks.ts'
 import { type Database, openDatabase } from '../../sql/database.ts'
 import { asTenant } from '../../sql/tenant.ts'
 import { demo } from '../../sql/tenants.ts'
+import type { StoredMessage } from '../support/stored.ts'
 import type { Payload } from './journal.ts'
-
-export interface StoredMessage {
-  conversation: string
-  seq: number
-  id: string
-  role: string
-  text: string
-  turn: string | null
-}
 
 export interface StoredEvent {
   conversation: string

@@ -5,7 +5,8 @@
 import type { Generation } from './double.ts'
 import type { Talk } from './journal.ts'
 import { type Lines, lines, readAgain, readLine } from './reading.ts'
-import type { Stored, StoredCall, StoredEvent, StoredMessage } from './stored.ts'
+import type { StoredMessage } from '../support/stored.ts'
+import type { Stored, StoredCall, StoredEvent } from './stored.ts'
 
 export const promises = {
   loss: 'every acknowledged message comes to an end that is told',

@@ -1,6 +1,7 @@
 /** What the provider said and what it cost, held against what is stored and billed. */
 import type { Generation } from './provider.ts'
-import type { Bill, StoredEvent, StoredMessage } from './stored.ts'
+import type { StoredMessage } from '../support/stored.ts'
+import type { Bill, StoredEvent } from './stored.ts'
 
 interface Chat {
   chat: number

@@ -71,7 +71,11 @@ export const bugs: Bug[] = [
   },
   {
     name: 'a delta without a check of its offset',
-    edits: [{ file: 'channels/web/hear.ts', find: 'if (offset > have.length) return { ...t, behind: true }', replace: '' }],
+    edits: [
+      { file: 'channels/web/hear.ts', find: 'if (offset > have.length) return { ...t, behind: true }', replace: '' },
+      { file: 'channels/web/hear.ts', find: 'if (offset + text.length <= have.length) return t', replace: '' },
+      { file: 'channels/web/hear.ts', find: 'have + text.slice(have.length - offset)', replace: 'have + text' },
+    ],
   },
   {
     name: 'attempts are mixed',

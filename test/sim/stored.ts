@@ -1,15 +1,7 @@
 /** Everything that is stored when a world has come to rest, read without the project's own queries. */
 import type { Envelope, Tree } from '../../runtime/host/tree.ts'
+import type { StoredMessage } from '../support/stored.ts'
 import type { SimStore } from './store.ts'
-
-export interface StoredMessage {
-  conversation: string
-  seq: number
-  id: string
-  role: string
-  text: string
-  turn: string | null
-}
 
 export interface StoredEvent {
   conversation: string

@@ -1,25 +1,13 @@
 /** The real page in a real browser on the real process: what a newcomer sees, and what survives when it is killed. */
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Browser, type Page, chromium } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { hasBrowser, launchBrowser } from '../support/browser.ts'
 import { type NexusProcess, startNexus } from '../support/process.ts'
 import { within } from '../support/within.ts'
-
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 test('the process serves the page under a strict policy, and all that it names', async () => {
   const nexus = await startNexus({ DATA_DIR: ':memory:' })
@@ -34,12 +22,12 @@ test('the process serves the page under a strict policy, and all that it names',
   }
 })
 
-if (!existsSync(executablePath)) {
+if (!hasBrowser) {
   console.log('whole/page.test.ts: no chromium here, the page tests in a browser are left out')
 } else {
   let browser: Browser
   test.before(async () => {
-    browser = await chromium.launch({ executablePath, args })
+    browser = await launchBrowser()
   })
   test.after(() => browser.close())
 

@@ -2,25 +2,15 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { build } from 'vite'
+import { hasBrowser, launchBrowser } from '../../support/browser.ts'
 import { Double, type Turn } from './double.ts'
 import { within } from './within.ts'
 
-const executablePath = '/usr/bin/chromium'
 const web = fileURLToPath(new URL('../../../channels/web/', import.meta.url))
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 interface Story {
   page: Page
@@ -32,14 +22,14 @@ interface Story {
 }
 
 /** One browser for all stories; each has a context of its own, and so storage of its own. */
-let launched: ReturnType<typeof chromium.launch> | undefined
+let launched: ReturnType<typeof launchBrowser> | undefined
 test.after(async () => (await launched)?.close())
 
 function plays(name: string, story: (s: Story) => Promise<void>, size = { width: 1280, height: 800 }): void {
   test(name, async () => {
     const double = new Double(`${web}dist`)
     const url = await double.listen()
-    const browser = await within(20_000, (launched ??= chromium.launch({ executablePath, args })), 'the browser')
+    const browser = await within(20_000, (launched ??= launchBrowser()), 'the browser')
     const complaints: string[] = []
     const context = await browser.newContext({ viewport: size })
     try {
@@ -77,7 +67,7 @@ test('the built page brings everything along: no inline code, nothing from elsew
   assert.not.match(html, /<script(?![^>]*\bsrc=)[^>]*>|\sstyle="|https?:\/\//)
 })
 
-if (!existsSync(executablePath)) {
+if (!hasBrowser) {
   console.log('page.test.ts: no chromium here, the page tests in a browser are left out')
 } else {
   plays('a message gets its tick, its status line, its stream and its answer', async ({ page, ask }) => {
