@@ -70,8 +70,15 @@ export const bugs: Bug[] = [
     ],
   },
   {
+    // The protocol lets a server say words again: with one that does so, only the reader's check is left.
     name: 'a delta without a check of its offset',
     edits: [
+      {
+        file: 'runtime/host/speech.ts',
+        find: "bus.publish({ room, name: 'reply.delta',",
+        replace:
+          "bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset, text } })\n          bus.publish({ room, name: 'reply.delta',",
+      },
       { file: 'channels/web/hear.ts', find: 'if (offset > have.length) return { ...t, behind: true }', replace: '' },
       { file: 'channels/web/hear.ts', find: 'if (offset + text.length <= have.length) return t', replace: '' },
       { file: 'channels/web/hear.ts', find: 'have + text.slice(have.length - offset)', replace: 'have + text' },
@@ -161,6 +168,11 @@ export const bugs: Bug[] = [
         file: 'runtime/host/host.ts',
         find: 'cell.resident = undefined\n        cell.suspect = true\n        log.warn',
         replace: 'cell.resident = undefined\n        log.warn',
+      },
+      {
+        file: 'runtime/host/host.ts',
+        find: 'cell.suspect || (toldUpTo(cell) ?? Number.POSITIVE_INFINITY) < cell.resident.tree.seq',
+        replace: 'cell.suspect',
       },
     ],
   },
