@@ -20,6 +20,10 @@ import { type Story, storyOf } from './story.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const PORTION = 20
+/** Portions for one process: worlds leave something in the embedded PostgreSQL, and a heap of gigabytes is slow. */
+const LIFE = 50
+/** Seeds between two signs of life where nobody watches. */
+const SIGN = 5_000
 /** Failures after which going on tells nothing new. */
 const ENOUGH = 20
 
@@ -84,11 +88,18 @@ async function seeds(count: number, from: number, workers: number): Promise<bool
   const failed: { seed: number; found: string[] }[] = []
   const progress = () => {
     if (process.stdout.isTTY) process.stdout.write(`\r${played} of ${count} seeds, ${failed.length} failed `)
+    else if (played % SIGN === 0 && played < count) console.log(`${played} of ${count} seeds, ${failed.length} failed`)
   }
   await side(Math.min(workers, Math.ceil(count / PORTION)), async () => {
-    const worker = await hire(root)
+    let worker = await hire(root)
+    let portions = 0
     try {
       while (next < from + count && failed.length < ENOUGH) {
+        if (portions++ === LIFE) {
+          worker.end()
+          worker = await hire(root)
+          portions = 1
+        }
         const to = Math.min(from + count, next + PORTION)
         const order = { order: 'seeds', from: next, to } as const
         next = to
