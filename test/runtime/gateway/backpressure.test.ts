@@ -36,7 +36,7 @@ const app = createApp({
   page: '/nowhere',
 })
 const engine = { host: { position: () => undefined }, speeches: { live: () => undefined } } as unknown as Engine
-const desk = { open: async () => undefined, ownerOf: async () => undefined } as unknown as Desk
+const desk = { open: async () => undefined, ownerOf: async () => undefined, check() {} } as unknown as Desk
 app.after(() => {
   app.post('/stream', (request, reply) =>
     stream({ db, bus, engine }, request, reply, {
