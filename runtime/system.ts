@@ -52,8 +52,17 @@ export async function startSystem(config: Config, log: Log, opening = openStore(
   try {
     return await build(config, log, opening, opened)
   } catch (error) {
-    for (const close of opened.reverse()) await close()
+    // What fails on the way out must not hide why.
+    for (const close of opened.reverse()) await letGo(close, log)
     throw error
+  }
+}
+
+async function letGo(close: () => unknown, log: Log): Promise<void> {
+  try {
+    await close()
+  } catch (error) {
+    log.warn({ err: error }, 'a part could not be closed')
   }
 }
 

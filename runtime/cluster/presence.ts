@@ -27,9 +27,11 @@ export async function openPresence({ db, url, node, log }: Needs): Promise<{ pre
     }
     return true
   }
-  if (!(await hold())) {
+  try {
+    if (!(await hold())) throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+  } catch (error) {
     await lock?.close()
-    throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+    throw error
   }
   return {
     close: async () => lock?.close(),

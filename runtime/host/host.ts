@@ -13,7 +13,7 @@ import { failpoint } from './failpoint.ts'
 import type { Log } from '../watch/log.ts'
 import { type Limits, type Mailbox, createMailboxes } from './mailboxes.ts'
 import type { Logic } from './xstate.ts'
-import { migrated } from './migrate.ts'
+import { type Known, type Resident, Unreadable, createResidents, nothingKnown, toldUpTo } from './resident.ts'
 import { type Birth, rowOf } from './row.ts'
 import { type Stepper, createStepper } from './step.ts'
 import type { Envelope, Step, Tree } from './tree.ts'
@@ -70,76 +70,26 @@ export interface Host {
   close(): void
 }
 
-function readable({ kind, machineVersion, tree }: StoredActor): Tree {
-  try {
-    const known = migrated(kind, machineVersion, tree as Tree)
-    if (typeof known?.v !== 'number' || !known.actors) throw new Error('the tree is damaged')
-    return known
-  } catch (cause) {
-    throw new Unreadable((cause as Error).message, { cause })
-  }
-}
-
 /** A step that only tells the sender no. */
 const isRefusal = ({ emits }: Step) => emits.length > 0 && emits.every(({ event }) => isPrivate(event.type))
 
-interface Resident {
-  kind: KindName
-  version: number
-  epoch: number
-  tree: Tree
-}
-
-interface Cell extends Mailbox {
-  resident: Resident | undefined
-  /** The last durable event that watchers were told. */
-  published: number | undefined
-  /** Somebody else may have moved it, or a commit of ours whose fate is unknown: the next load must look for what is left undone. */
-  suspect: boolean
-  /** The last load found nothing: whatever there is now has been told to nobody. */
-  unborn: boolean
-  /** The row could not be read, which was said once. */
-  unreadable: boolean
-  /** Milliseconds until a suspect actor is looked at again, and whether it will be. */
-  pause: number
-  healing: boolean
+interface Cell extends Mailbox, Known {
   /** It is to be read again, for all who have asked and are not yet served. */
   refreshing: Promise<void> | undefined
 }
 
-/** The stored row makes no sense to this program: a newer machine's, or damaged. It harms its own actor and no other. */
-class Unreadable extends Error {
-  override readonly name = 'Unreadable'
-}
-
-/** The last durable event of which watchers know; undefined where nobody can say. Whatever a birth has committed is not yet told. */
-const toldUpTo = ({ unborn, published }: Cell) => (unborn ? 0 : published)
-
 const TRIES = 3
 const FENCES = 8
-/** Milliseconds between looks at an actor whose last commit is unknown. */
-const PAUSE = 500
-const LONGEST_PAUSE = 5_000
-
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const { clock, log, committer } = needs
   const steppers = new Map<KindName, Stepper>()
   const cells = createMailboxes<Cell>({
     limits,
-    make: (mailbox) => ({
-      ...mailbox,
-      resident: undefined,
-      published: undefined,
-      suspect: false,
-      unborn: false,
-      unreadable: false,
-      pause: PAUSE,
-      healing: false,
-      refreshing: undefined,
-    }),
+    make: (mailbox) => ({ ...mailbox, ...nothingKnown(), refreshing: undefined }),
     mayGo: ({ suspect }) => !suspect,
-    rested: (cell) => cell.suspect && heal(cell),
+    rested: (cell) => cell.suspect && residents.heal(cell, () => closed),
   })
+  const residents = createResidents<Cell>({ ...needs, between: (cell, look) => void cells.between(cell, look) })
   let closed = false
 
   function stepperFor(kind: KindName): Stepper {
@@ -150,39 +100,13 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     return made
   }
 
-  /** Perhaps nobody ever writes again; what an unknown commit left undone begins all the same. */
-  function heal(cell: Cell) {
-    if (cell.healing) return
-    cell.healing = true
-    clock.after(cell.pause, () => {
-      cell.healing = false
-      if (!cell.suspect || closed) return
-      cell.pause = Math.min(cell.pause * 2, LONGEST_PAUSE)
-      void cells.between(cell, () => readAgain(cell))
-    })
-  }
-
-  async function readAgain(cell: Cell): Promise<void> {
-    try {
-      await residentOf(cell)
-    } catch (error) {
-      cell.resident = undefined
-      if (error instanceof Unreadable) {
-        // Where it stands is for nobody to say then, and its past can be read all the same. Looking again would not mend it.
-        cell.published = undefined
-        cell.suspect = false
-      }
-      log.warn({ err: error, actor: cell.actor }, 'an actor could not be read again')
-    }
-  }
-
   async function perform(cell: Cell, ask: Ask): Promise<Told> {
     let failures = 0
     let fences = 0
     for (let wait = 50; ; ) {
       let step: Step | undefined
       try {
-        const resident = await residentOf(cell)
+        const resident = await residents.of(cell)
         if (!resident && !ask.birth) throw new Refusal('conversation.unknown')
         const now = clock.now()
         try {
@@ -269,32 +193,6 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     })
   }
 
-  async function residentOf(cell: Cell): Promise<Resident | undefined> {
-    if (cell.resident) return cell.resident
-    const stored = await needs.load(cell.tenant, cell.actor)
-    if (stored) {
-      cell.resident = { kind: stored.kind as KindName, version: stored.version, epoch: stored.epoch, tree: readable(stored) }
-      cell.unreadable = false
-    }
-    // Also without a suspicion: a commit that was given up for lost may arrive much later.
-    if (cell.resident && (cell.suspect || (toldUpTo(cell) ?? Number.POSITIVE_INFINITY) < cell.resident.tree.seq))
-      await recover(cell, cell.resident.tree)
-    cell.suspect = false
-    cell.pause = PAUSE
-    cell.unborn = !cell.resident
-    if (cell.resident) cell.published = cell.resident.tree.seq
-    return cell.resident
-  }
-
-  async function recover(cell: Cell, tree: Tree): Promise<void> {
-    const told = toldUpTo(cell)
-    if (told !== undefined && told < tree.seq) await needs.retell(cell, told, tree.seq)
-    // Noted at once: when the store goes away again under the rest, nobody hears the same twice.
-    cell.published = tree.seq
-    cell.unborn = false
-    await needs.recovered(cell, tree)
-  }
-
   return {
     tell(ask) {
       const cell = cells.of(ask.tenant, ask.actor)
@@ -315,7 +213,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
           cell.refreshing = undefined
           cell.resident = undefined
           cell.suspect = true
-          return readAgain(cell).then(resolve)
+          return residents.readAgain(cell).then(resolve)
         }),
       )
       return cell.refreshing

@@ -54,8 +54,8 @@ interface Voice {
   coalescer: Coalescer
   silenced: boolean
   note: Note
+  /** The last who spoke has ended. */
   ended: Promise<void>
-  end(): void
 }
 
 /** Milliseconds that a cut waits for the speaker to tell its price. */
@@ -75,7 +75,6 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
       silenced: false,
       note: {},
       ended: Promise.resolve(),
-      end() {},
       coalescer: createCoalescer({
         clock,
         wheel,
@@ -103,8 +102,9 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
       const mine = voice
       // Each round of an attempt has an end and a price of its own.
       mine.note = {}
+      let over = () => {}
       mine.ended = new Promise((resolve) => {
-        mine.end = resolve
+        over = resolve
       })
       return {
         say(text) {
@@ -119,7 +119,7 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
         },
         end() {
           if (!mine.silenced) mine.coalescer.flush()
-          mine.end()
+          over()
         },
       }
     },

@@ -170,9 +170,9 @@ export const bugs: Bug[] = [
         replace: 'cell.resident = undefined\n        log.warn',
       },
       {
-        file: 'runtime/host/host.ts',
-        find: 'cell.suspect || (toldUpTo(cell) ?? Number.POSITIVE_INFINITY) < cell.resident.tree.seq',
-        replace: 'cell.suspect',
+        file: 'runtime/host/resident.ts',
+        find: 'known.suspect || (toldUpTo(known) ?? Number.POSITIVE_INFINITY) < known.resident.tree.seq',
+        replace: 'known.suspect',
       },
     ],
   },
@@ -195,9 +195,9 @@ export const bugs: Bug[] = [
     name: 'a recovery that is interrupted tells everything twice',
     edits: [
       {
-        file: 'runtime/host/host.ts',
-        find: 'cell.published = tree.seq\n    cell.unborn = false\n    await needs.recovered(cell, tree)',
-        replace: 'cell.unborn = false\n    await needs.recovered(cell, tree)\n    cell.published = tree.seq',
+        file: 'runtime/host/resident.ts',
+        find: 'known.published = tree.seq\n    known.unborn = false\n    await recovered(known, tree)',
+        replace: 'known.unborn = false\n    await recovered(known, tree)\n    known.published = tree.seq',
       },
     ],
   },

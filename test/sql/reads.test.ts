@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadActor } from '../../sql/actors.ts'
 import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
-import { findConversation, readHistory, readPage, readPositions, readTurnOf } from '../../sql/conversations.ts'
+import { findConversation, readEventsBetween, readHistory, readPage, readPositions, readTurnOf } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { type StepRow, commitSteps } from '../../sql/steps.ts'
 import { type Opened, type Variant, stores } from '../support/postgres.ts'
@@ -98,6 +98,14 @@ function reads(variant: Variant): void {
     ]
     assert.equal(await readPositions(store.db, places), [10, undefined, undefined, 10])
     assert.equal(await readPositions(store.db, []), [])
+  })
+
+  test('events are read after one and up to another', async () => {
+    const seqs = async (after: number, last: number) => (await readEventsBetween(store.db, ours, 'c1', after, last)).map(({ seq }) => seq)
+    assert.equal(await seqs(2, 4), [3, 4])
+    assert.equal(await seqs(0, 1), [1])
+    assert.equal(await seqs(10, 99), [])
+    assert.is((await readEventsBetween(store.db, theirs, 'c1', 0, 99)).length, 0)
   })
 
   test('another tenant reads nothing of it, and learns only that the id is taken', async () => {

@@ -39,6 +39,17 @@ function until(client: Client, holds: () => boolean, what: string): Promise<void
   })
   return within(8_000, seen, what).finally(() => stop())
 }
+/** A client that has asked something and heard the first words of the reply. */
+async function speaking({ double, enter }: Pick<Story, 'double' | 'enter'>, words: string) {
+  const client = enter()
+  const conversation = client.open()
+  client.send('Go')
+  const turn = await double.turn()
+  turn.delta(words)
+  await until(client, () => client.transcript?.reply?.text === words, 'the first words')
+  return { client, conversation, turn }
+}
+
 const answered = (client: Client) =>
   until(client, () => client.transcript?.messages.some(({ role }) => role === 'assistant') ?? false, 'the answer')
 
@@ -77,12 +88,7 @@ plays('events right behind the join come after its answer', async ({ double, ent
 })
 
 plays('after a broken line the client joins with its cursor and misses nothing', async ({ double, enter }) => {
-  const client = enter()
-  const conversation = client.open()
-  client.send('Go')
-  const turn = await double.turn()
-  turn.delta('Half')
-  await until(client, () => client.transcript?.reply?.text === 'Half', 'the first half')
+  const { client, conversation, turn } = await speaking({ double, enter }, 'Half')
   await double.cut()
   await until(client, () => client.line.late, 'the banner')
   turn.delta(' and half')
@@ -150,12 +156,7 @@ plays('a refusal is shown with its reason and holds up nothing behind it', async
 })
 
 plays('a lagging client is told, joins again with its cursor and has all of it', async ({ double, enter }) => {
-  const client = enter()
-  const conversation = client.open()
-  client.send('Go')
-  const turn = await double.turn()
-  turn.delta('One')
-  await until(client, () => client.transcript?.reply?.text === 'One', 'the first delta')
+  const { client, conversation, turn } = await speaking({ double, enter }, 'One')
   double.emit(conversation, 'conversation.lagged', { conversation, reason: 'slow' })
   await within(5_000, double.asks('conversation.join', 2), 'the join')
   turn.delta(' two')
@@ -164,12 +165,7 @@ plays('a lagging client is told, joins again with its cursor and has all of it',
 })
 
 plays('a reader that lagged takes nothing before it is back, also when the answer to its join was lost', async ({ double, enter }) => {
-  const client = enter()
-  const conversation = client.open()
-  client.send('Go')
-  const turn = await double.turn()
-  turn.delta('One')
-  await until(client, () => client.transcript?.reply?.text === 'One', 'the first delta')
+  const { client, conversation, turn } = await speaking({ double, enter }, 'One')
   double.silentJoins = 1
   double.io.socketsLeave(conversation)
   for (const [, socket] of double.io.sockets.sockets) socket.emit('conversation.lagged', { conversation, reason: 'slow' })

@@ -31,6 +31,13 @@ function meanwhile(db: Database, happen: () => Promise<unknown>): Database {
   return { ...db, sql } as Database
 }
 
+/** Says it, and waits until nothing is left to do. */
+async function through({ say, engine }: Awaited<ReturnType<typeof heart>>, conversation: string, id: string) {
+  await say(conversation, id)
+  await within(10_000, engine.runner.quiet(5_000))
+  await engine.host.idle()
+}
+
 test('a conversation that is begun while somebody joins is not missed by a word', async () => {
   const c = chat()
   const one = await heart()
@@ -100,14 +107,10 @@ test('what happens while somebody joins is in the answer, and nothing of it come
 test('whoever joins where another node has moved the conversation brings its watchers up to date', async () => {
   const c = chat()
   const one = await heart()
-  await one.say(c, 'm1')
-  await within(10_000, one.engine.runner.quiet(5_000))
-  await one.engine.host.idle()
+  await through(one, c, 'm1')
   const watched = one.watch(c)
   const two = await heart({ node: 'n2', bus: memoryBus() })
-  await two.say(c, 'm2')
-  await within(10_000, two.engine.runner.quiet(5_000))
-  await two.engine.host.idle()
+  await through(two, c, 'm2')
   const stood = one.engine.host.position(tenant, c) as number
   let joined: Joined | undefined
   await within(
@@ -126,9 +129,7 @@ test('whoever joins where another node has moved the conversation brings its wat
 test('nobody comes in while this node is behind what they would be shown', async () => {
   const c = chat()
   const one = await heart()
-  await one.say(c, 'm1')
-  await within(10_000, one.engine.runner.quiet(5_000))
-  await one.engine.host.idle()
+  await through(one, c, 'm1')
   let reads = 0
   const behind = { ...one.engine, host: { ...one.engine.host, position: () => 1, refresh: async () => void reads++ } }
   let entered = 0

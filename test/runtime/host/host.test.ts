@@ -73,8 +73,10 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
       log.push(`told ${place.actor}`)
       told.push(step)
     },
-    async retell(_, published) {
-      retold.push(published)
+    async retell({ actor }, after, last) {
+      retold.push(after)
+      // More may stand in the log by now: it is told when it is known.
+      assert.is(last, actors.get(actor)?.tree.seq)
     },
     async recovered() {
       recoveries++
