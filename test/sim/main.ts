@@ -26,6 +26,7 @@ const LIFE = 50
 const SIGN = 5_000
 /** Failures after which going on tells nothing new. */
 const ENOUGH = 20
+const CLEAR = process.stdout.isTTY ? '\r\x1b[K' : ''
 
 class Wrong extends Error {}
 
@@ -90,6 +91,12 @@ async function seeds(count: number, from: number, workers: number): Promise<bool
     if (process.stdout.isTTY) process.stdout.write(`\r${played} of ${count} seeds, ${failed.length} failed `)
     else if (played % SIGN === 0 && played < count) console.log(`${played} of ${count} seeds, ${failed.length} failed`)
   }
+  /** Said at once: a night is long. */
+  const fail = (outcome: { seed: number; found: string[] }) => {
+    failed.push(outcome)
+    const { seed, found } = outcome
+    console.log(`${CLEAR}seed ${seed}: ${found[0]}${found.length > 1 ? ` (and ${found.length - 1} more)` : ''}`)
+  }
   await side(Math.min(workers, Math.ceil(count / PORTION)), async () => {
     let worker = await hire(root)
     let portions = 0
@@ -109,7 +116,7 @@ async function seeds(count: number, from: number, workers: number): Promise<bool
           simulated += outcome.simulated
           kills += outcome.kills
           messages += outcome.messages
-          if (outcome.found.length > 0) failed.push(outcome)
+          if (outcome.found.length > 0) fail(outcome)
         }
         progress()
       }
@@ -119,7 +126,6 @@ async function seeds(count: number, from: number, workers: number): Promise<bool
   })
   if (process.stdout.isTTY) process.stdout.write('\r')
   const seconds = (performance.now() - began) / 1_000
-  for (const { seed, found } of failed) console.log(`seed ${seed}: ${found[0]}${found.length > 1 ? ` (and ${found.length - 1} more)` : ''}`)
   console.log(
     `${played} seeds in ${seconds.toFixed(1)} s (${workers} workers): ${(simulated / 3_600).toFixed(1)} simulated hours, ${kills} kills, ` +
       `${messages} messages; ${failed.length} failed${failed.length === 0 ? `, 95 % bound ${(3 / played).toExponential(1)}` : ''}`,
