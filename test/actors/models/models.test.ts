@@ -454,6 +454,34 @@ test('whoever stops reading in the middle ends the call', async () => {
   assert.is(heard?.aborted, true)
 })
 
+test('a provider that fails at being ended harms nobody', async () => {
+  const events: ModelEvent[] = [
+    { t: 'start', provider: 'anthropic', model: 'm' },
+    { t: 'text', d: 'word ' },
+  ]
+  let ended = 0
+  const iterator: AsyncIterableIterator<ModelEvent> = {
+    [Symbol.asyncIterator]: () => iterator,
+    async next() {
+      const value = events.shift()
+      return value ? { value } : { done: true, value: undefined }
+    },
+    async return() {
+      ended++
+      throw new Error('the connection is gone')
+    },
+  }
+  const anthropic: Provider = { name: 'anthropic', stream: () => iterator as AsyncGenerator<ModelEvent> }
+  const models = createModels({ settings: keys, clock: handClock(), providers: { anthropic } })
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  for await (const event of models.stream(ask(), { signal: quiet() })) if (event.t === 'text') break
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('unhandledRejection', note)
+  assert.equal([ended, unhandled], [1, []])
+})
+
 test('describe tells whom each tier asks, in order', () => {
   const models = createModels({ settings: { ...keys, ollamaBaseUrl: 'http://127.0.0.1:11434' } })
   assert.equal(

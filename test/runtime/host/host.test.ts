@@ -195,6 +195,17 @@ test('an actor that is read again tells what was missed at once', async () => {
   await host.refresh('t', 'nobody')
 })
 
+test('a birth that was given up for lost, looked for in vain and arrives much later is told, and its work begins', async () => {
+  const ways: Way[] = ['late']
+  const { say, clock, arrive, retold, recoveries } = simulated({ fate: () => ways.shift() ?? 'well' })
+  await say('c', 'm1').catch(() => undefined)
+  await clock.pass(2_000)
+  arrive()
+  assert.equal([retold, recoveries()], [[], 0])
+  assert.equal(await say('c', 'm1'), { duplicate: true })
+  assert.equal([retold, recoveries()], [[0], 1])
+})
+
 test('a commit that was given up for lost and arrives much later is told, and its work begins', async () => {
   const ways: Way[] = ['late']
   const { say, clock, arrive, retold, recoveries } = simulated({ fate: () => ways.shift() ?? 'well', limits: { residents: 1 } })

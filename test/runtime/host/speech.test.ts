@@ -5,7 +5,7 @@ import { createPublisher } from '../../../runtime/host/publish.ts'
 import { createSpeeches } from '../../../runtime/host/speech.ts'
 import { createWheel } from '../../../runtime/host/wheel.ts'
 import type { Chunk } from '../../../sql/chunks.ts'
-import { handClock } from '../../support/clock.ts'
+import { handClock, settled } from '../../support/clock.ts'
 import { within } from '../../support/within.ts'
 
 const place = (attempt = 1, turn = 't1') => ({ tenant: 't', actor: 'c', turn, attempt })
@@ -86,10 +86,11 @@ test('each round of an attempt has a price of its own, for which a cut waits', a
   const first = speeches.open(place())
   first.say('Let me look. ')
   first.note({ model: 'double', usage: { in: 10, out: 3 } })
-  first.end()
   const second = speeches.open(place())
   second.say('It is')
   const cutting = speeches.cut(place())
+  first.end() // late: the second speaks already
+  await settled()
   clock.move(100)
   second.note({ usage: { in: 900, out: 50 } })
   second.end()
