@@ -189,7 +189,8 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
       draining = true
       housekeeping.stop()
       sockets.leave(5_000)
-      await engine.stop(config.drainMax)
+      const left = await engine.stop(config.drainMax)
+      if (left > 0) log.info({ pieces: left }, 'work that had not ended is left to whoever comes next')
       await sockets.close()
       await app.close()
       await bus.close()

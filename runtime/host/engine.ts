@@ -29,8 +29,8 @@ export interface Engine {
   runner: Runner
   /** Goes on with everything that a dead node left behind, and begins to ring timers. */
   start(): Promise<void>
-  /** Lets running work end for so long, then leaves it to whoever comes next. */
-  stop(ms: number): Promise<void>
+  /** Lets running work end for so long, then leaves it to whoever comes next. Resolves with how many pieces were left. */
+  stop(ms: number): Promise<number>
 }
 
 interface Parts {
@@ -174,11 +174,13 @@ export function createEngine({
       sweeper.stop()
       await patrol.stop()
       await runner.quiet(ms)
+      const left = runner.count()
       runner.abandon()
       host.close()
       await host.idle()
       await chunks.settle()
       wheel.stop()
+      return left
     },
   }
 }

@@ -176,14 +176,15 @@ export function createNode({ name, life, time, store, weather, providers, chance
       providers.sever(incarnation)
       for (const socket of sockets) socket.conn.close()
     },
-    /** As SIGTERM does it: no new work, what runs may end. */
-    async stop(ms: number) {
+    /** As SIGTERM does it: no new work, what runs may end. Resolves with how much did not. */
+    async stop(ms: number): Promise<number> {
       open = false
       for (const socket of sockets) socket.emit('node.leaving', { within: 500 })
-      await engine.stop(ms)
+      const left = await engine.stop(ms)
       for (const socket of sockets) socket.conn.close()
       alive = false
       await db.sql.end({ timeout: 1 })
+      return left
     },
   }
 }

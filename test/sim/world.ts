@@ -156,8 +156,10 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
       const mine = node
       if (!mine.isOpen()) return
       tell('node', 'leaves')
-      void mine.stop(2_000).then(() => {
+      void mine.stop(2_000).then((left) => {
         tell('node', 'has left')
+        // What it left behind is bought again, as after a kill.
+        if (left > 0) kills++
         if (mine === node) time.after(down, wake)
       })
     },

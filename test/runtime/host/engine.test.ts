@@ -241,7 +241,7 @@ for (const variant of stores()) {
     const room = one.watch(c)
     await one.say(c, 'm1')
     await until(() => room.has('turn.finished'))
-    await one.engine.stop(1_000)
+    assert.is(await one.engine.stop(1_000), 0)
     assert.equal([(await rows('effects', c)).length, (await rows('timers', c)).length, (await rows('chunks', c)).length], [0, 0, 0])
   })
 

@@ -182,6 +182,14 @@ for (const variant of stores()) {
     assert.is(held, before)
   })
 
+  test('whoever leaves says how much work is left to others', async () => {
+    const one = await heart({ fill: () => ({ answer: endless }) })
+    const c = chat()
+    await one.say(c, 'm1')
+    await until(() => one.engine.runner.count() === 1, 'the answer')
+    assert.is(await within(5_000, one.engine.stop(0)), 1)
+  })
+
   test('work that stands under a name nobody has entered is adopted', async () => {
     const c = chat()
     const ghost = createHeart({ db: db(), node: 'ghost', fill: () => ({ validate: endless }) })
