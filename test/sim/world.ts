@@ -37,6 +37,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
   let healed = false
   let away = 0
   let kills = 0
+  const killed = new Set<SimNode>()
   let life = 0
   let ghosts = 0
   let node: SimNode
@@ -98,6 +99,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     if (!node.isAlive()) return
     kills++
     tell('node', `is killed (${why})`)
+    killed.add(node)
     node.kill()
     time.after(down, wake)
   }
@@ -160,7 +162,8 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
         tell('node', 'has left')
         // What it left behind is bought again, as after a kill.
         if (left > 0) kills++
-        if (mine === node) time.after(down, wake)
+        // Killed on its way out, it is woken already: two lives of one name would both be let in.
+        if (mine === node && !killed.has(mine)) time.after(down, wake)
       })
     },
     oust({ ms }) {
