@@ -207,16 +207,21 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     refresh(tenant, actor) {
       const cell = cells.find(tenant, actor)
       if (!cell) return Promise.resolve()
-      cell.refreshing ??= new Promise((resolve) =>
-        cells.enqueue(cell, () => {
-          // Who asks from here on may know of more than is about to be read.
-          cell.refreshing = undefined
-          cell.resident = undefined
-          cell.suspect = true
-          return residents.readAgain(cell).then(resolve)
-        }),
-      )
-      return cell.refreshing
+      if (cell.refreshing) return cell.refreshing
+      let read = () => {}
+      const refreshing = new Promise<void>((resolve) => {
+        read = resolve
+      })
+      // Before it stands in line: an idle mailbox begins at once.
+      cell.refreshing = refreshing
+      cells.enqueue(cell, () => {
+        // Who asks from here on may know of more than is about to be read.
+        cell.refreshing = undefined
+        cell.resident = undefined
+        cell.suspect = true
+        return residents.readAgain(cell).then(read)
+      })
+      return refreshing
     },
     counts: cells.counts,
     idle: cells.idle,

@@ -246,6 +246,15 @@ test('however many want an actor read again, it is read once, and its mailbox st
   void stuck
 })
 
+test('an actor at rest that is read again is read again the next time as well', async () => {
+  const { host, say, log } = simulated()
+  await say('c', 'm1')
+  for (let asked = 1; asked <= 3; asked++) {
+    await within(1_000, host.refresh('t', 'c'))
+    assert.is(log.filter((line) => line === 'load c').length, 1 + asked)
+  }
+})
+
 test('however often an actor failed, it is looked at from time to time and not more often', async () => {
   const { say, clock, log, goAway } = simulated()
   goAway()
