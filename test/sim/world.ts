@@ -236,6 +236,12 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     if (!rows) return 'the store is in the middle of something'
     // A statement that arrives late keeps the one session from all others until it is there.
     if (node.holds().waiting > 0) return `${node.holds().waiting} jobs that wait`
+    // Whoever asked while the store was slow asks again; until then it has not heard the last of it.
+    const stood = await store.ask<{ id: string; seq: number }>(`select id, seq from conversations`).catch(() => [])
+    for (const { label, chat, client } of tabs) {
+      const seq = Number(stood.find(({ id }) => id === chatId(chat))?.seq ?? 0)
+      if ((client.transcript?.seq ?? 0) < seq) return `${label} has heard ${client.transcript?.seq} of ${seq} events`
+    }
     const left = Object.entries(rows).filter(([, count]) => count > 0)
     return left.map(([table, count]) => `${count} rows in ${table}`).join(', ')
   }
