@@ -36,7 +36,7 @@ export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record
         models,
         history,
         search: (tenant, text) => knowledge.search(tenant, text),
-        speech: ({ tenant, actor }, turn, attempt) => speeches.open({ tenant, actor, turn, attempt }),
+        speech: ({ tenant, actor, id }, turn, attempt) => speeches.open({ tenant, actor, turn, attempt, work: id }),
         announce: ({ tenant, actor }, status) =>
           bus.publish({ room: roomOf(tenant, actor), name: 'agent.status', payload: { conversation: actor, ...status, at: Date.now() } }),
         clock: () => performance.now(),

@@ -1,4 +1,5 @@
 /** Chooses the parts, in memory or on servers, and hands them out joined. The only place that knows all rooms. */
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +11,9 @@ import { migrate } from '../sql/migrate.ts'
 import { ping } from '../sql/ping.ts'
 import { demo, keepTenant } from '../sql/tenants.ts'
 import { memoryBus } from './cluster/bus.memory.ts'
-import { openPresence } from './cluster/presence.ts'
+import { joinCluster } from './cluster/join.ts'
+import { aloneOwnership } from './cluster/ownership.alone.ts'
+import { ownStage } from './cluster/stage.ts'
 import type { Config } from './config.ts'
 import { createAuthenticator } from './gateway/auth.ts'
 import { createDesk } from './gateway/desk.ts'
@@ -79,10 +82,16 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   const db = await opening
   await migrate(db)
   await keepTenant(db, demo)
-  const { presence, close: leave } = await openPresence({ db, url: config.databaseUrl, node, log })
-  opened.push(leave)
-
-  const bus = memoryBus({ log })
+  const version = (JSON.parse(await readFile(here('../package.json'), 'utf8')) as { version: string }).version
+  let depart = () => {}
+  const local = memoryBus({ log })
+  const cluster =
+    config.databaseUrl === undefined
+      ? undefined
+      : await joinCluster({ db, url: config.databaseUrl, config, redis, node, version, local, log, drained: () => depart() })
+  opened.push(() => cluster?.stop())
+  const bus = cluster?.relay ?? local
+  const ownership = cluster?.membership ?? aloneOwnership(db, { node, life: randomUUID() })
   const metrics = createMetrics()
   const knowledge = createKnowledge(db, Date.now)
   await knowledge.add(demo.id, {
@@ -98,17 +107,20 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     db,
     bus,
     log,
-    node,
+    ownership,
+    ...(cluster && { others: cluster.others, clock: cluster.clock }),
     observe(step) {
       metrics.step(step)
       housekeeping.noteStep()
     },
-    ...(presence && { presence }),
     slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
   })
   opened.push(() => engine.stop(0))
+  const stage = cluster?.relay ?? ownStage(engine)
   let draining = false
-  const isDraining = () => draining
+  const isDraining = () => draining || (cluster?.membership.isDraining() ?? false)
+  /** Whoever leaves takes nothing more in, unless there is somebody else to do it. */
+  const isClosing = () => draining && !cluster?.membership.peers().length
   const authenticate = createAuthenticator({ db, environment: config.environment, apiKey: config.apiKey, jwtSecret: config.jwtSecret })
   const policy = {
     whileBusy: config.whileBusy,
@@ -116,13 +128,30 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     ...(config.gatherWindow !== undefined && { window: config.gatherWindow }),
   }
   let rooms: Rooms | undefined
-  const desk = createDesk({ db, engine, maxLength: config.maxInputLength, policy, isDraining, begins: (...who) => rooms?.begun(...who) })
+  const desk = createDesk({
+    db,
+    engine,
+    maxLength: config.maxInputLength,
+    policy,
+    isDraining: isClosing,
+    begins: (...who) => rooms?.begun(...who),
+  })
+  cluster?.serve({ engine, begun: (...who) => rooms?.begun(...who) })
   const health = createHealth({
     store: async () => {
       await ping(db)
       return { status: 'healthy', detail: db.kind }
     },
     models: async () => ({ status: models.describe().length > 0 ? 'healthy' : 'critical', detail: modelsLine(models) }),
+    ...(cluster && {
+      cluster: async () => {
+        const { membership } = cluster
+        const others = membership.peers().length
+        const shards = membership.held().length
+        if (membership.isSilent()) return { status: 'critical' as const, detail: 'the lease of this node cannot be proven' }
+        return { status: 'healthy' as const, detail: `${shards} shards here, ${others} other nodes` }
+      },
+    }),
     ...(redis && {
       redis: async () => {
         await redis.control.ping()
@@ -137,7 +166,6 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   metrics.watch('nexus_running_effects', 'Pieces of work under way', () => engine.runner.count())
   metrics.watch('nexus_streams', 'Replies in flight', () => engine.speeches.count())
 
-  const version = (JSON.parse(await readFile(here('../package.json'), 'utf8')) as { version: string }).version
   const app = createApp({
     log,
     metrics,
@@ -152,7 +180,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   const guard = guarded(authenticate)
   app.after(() => {
     healthRoutes(app, { health, metrics, version, isDraining, about: () => aboutOf(models) })
-    chatRoutes(app, { db, bus, engine, desk, guard, answerTimeout: config.answerTimeout, sessionTtl: config.sessionTtl })
+    chatRoutes(app, { db, bus, stage, desk, guard, answerTimeout: config.answerTimeout, sessionTtl: config.sessionTtl })
     inboundRoutes(app, { db, bus, desk, guard, answerTimeout: config.answerTimeout })
     workRoutes(app, { db, guard, health })
   })
@@ -161,7 +189,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     http: app.server,
     db,
     bus,
-    engine,
+    stage,
     desk,
     authenticate,
     log,
@@ -170,6 +198,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   })
   opened.push(sockets.close)
   rooms = sockets.rooms
+  depart = () => sockets.leave(5_000)
   if (redis) sockets.io.adapter(redis.adapter())
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)
 
@@ -188,14 +217,15 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     async stop() {
       draining = true
       housekeeping.stop()
-      sockets.leave(5_000)
+      depart()
+      await cluster?.membership.drain().catch((error: Error) => log.warn({ err: error }, 'what this node had could not be given away'))
       const left = await engine.stop(config.drainMax)
       if (left > 0) log.info({ pieces: left }, 'work that had not ended is left to whoever comes next')
       await sockets.close()
       await app.close()
       await bus.close()
+      await cluster?.leave().catch((error: Error) => log.warn({ err: error }, 'this node could not say that it leaves'))
       await redis?.close()
-      await leave()
       await db.close()
     },
   }

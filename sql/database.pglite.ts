@@ -69,6 +69,7 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
     sql,
     exchange,
     kind: 'pglite',
+    application: 'nexus',
     tidy: () => tidy(sql),
     lost,
     dump: () => backend.dump(),

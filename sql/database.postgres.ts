@@ -1,4 +1,5 @@
 /** A PostgreSQL server, looked over before anything relies on it. */
+import { randomUUID } from 'node:crypto'
 import postgres from 'postgres'
 import { Cable, type Address } from './cable.ts'
 import type { Database, Log, Sql } from './database.ts'
@@ -8,7 +9,8 @@ import { withMortalTransactions } from './transaction.ts'
 const OLDEST = 15 // the first whose `security_invoker` views and `unique nulls not distinct` we may use
 
 export async function server({ url, max, log }: { url: string; max: number; log: Log }): Promise<Database> {
-  const sql = connect(url, max)
+  const application = `nexus ${randomUUID()}`
+  const sql = connect(url, max, application)
   try {
     const version = await reach(sql, url)
     if (version < OLDEST) throw new Error(`PostgreSQL ${version} at ${place(url)} is too old: ${OLDEST} or newer is needed`)
@@ -21,6 +23,7 @@ export async function server({ url, max, log }: { url: string; max: number; log:
   return {
     sql,
     kind: 'postgres',
+    application,
     async tidy() {},
     lost: new Promise(() => {}),
     close: () => sql.end({ timeout: 2 }),

@@ -12,6 +12,8 @@ export interface Database {
   /** Outside of transactions. Inside `sql.begin` use only the handle that it gives: the embedded one has a single session. */
   sql: Sql
   kind: 'pglite' | 'postgres'
+  /** The name of its connections, of which no other process has one alike. */
+  application: string
   /** Vacuum, fresh statistics and a checkpoint, which nobody does for the embedded one. A server does it by itself. */
   tidy(): Promise<void>
   /** Resolves with the reason when the embedded one has died or lost its folder: nothing can be stored any more. A server comes back. */

@@ -1,10 +1,19 @@
 import type { Database } from './database.ts'
 import { readAsTenant } from './tenant.ts'
 
-export interface Adopted {
+/** One life of a node, as work and journal name it. */
+export interface Doer {
+  node: string
+  life: string
+}
+
+export interface EffectPlace {
   tenant: string
   actor: string
   id: string
+}
+
+export interface Adopted extends EffectPlace {
   src: string
   attempt: number
 }
@@ -14,22 +23,38 @@ export interface StoredEffect {
   src: string
   input: unknown
   attempt: number
-  /** Who does it. */
-  node: string
+  /** The life that does it; null: it was given back. */
+  life: string | null
 }
 
-/** Takes over work whose nodes are gone, each row once; those that nobody has entered count as gone. */
-export const adoptEffects = ({ sql }: Database, gone: string[], node: string, most = 500) =>
+/** Takes over work of lives that are over, in shards that are held at these epochs, each piece once. */
+export const adoptEffects = ({ sql }: Pick<Database, 'sql'>, held: { shard: number; epoch: number }[], { node, life }: Doer, most = 500) =>
   sql<Adopted[]>`
-    select tenant_id as tenant, actor, id, src, attempt from adopt_effects(${gone}, ${node}, ${most})
+    select tenant_id as tenant, actor, id, src, attempt
+    from adopt_effects(${held.map(({ shard }) => shard)}, ${held.map(({ epoch }) => epoch)}, ${node}, ${life}, ${most})
   `
+
+/** Work that this life is to do for actors of other shards than these. */
+export const strayEffects = ({ sql }: Pick<Database, 'sql'>, life: string, held: number[]) =>
+  sql<EffectPlace[]>`select tenant_id as tenant, actor, id from stray_effects(${life}, ${held})`
+
+/** Gives work back, all of it without a list; returns how many pieces. */
+export async function releaseEffects({ sql }: Pick<Database, 'sql'>, life: string, pieces?: EffectPlace[]): Promise<number> {
+  const lists = pieces
+    ? [pieces.map(({ tenant }) => tenant), pieces.map(({ actor }) => actor), pieces.map(({ id }) => id)]
+    : [null, null, null]
+  const [row] = await sql<[{ given: number }]>`
+    select release_effects(${life}, ${lists[0] ?? null}::uuid[], ${lists[1] ?? null}::text[], ${lists[2] ?? null}::text[]) as given
+  `
+  return row.given
+}
 
 export async function readEffect(db: Database, tenant: string, actor: string, id: string): Promise<StoredEffect | undefined> {
   const [row] = await readAsTenant(
     db,
     tenant,
     (sql) => sql<StoredEffect[]>`
-      select addr, src, input, attempt, claim_node as node from effects where actor = ${actor} and id = ${id}
+      select addr, src, input, attempt, claim_life as life from effects where actor = ${actor} and id = ${id}
     `,
   )
   return row

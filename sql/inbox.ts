@@ -1,42 +1,48 @@
 import type { Database } from './database.ts'
-import { asTenant, readAsTenant } from './tenant.ts'
+import { asTenant } from './tenant.ts'
 
-export interface Waiting {
+interface Place {
   tenant: string
   actor: string
-  dedup: string
+  shard: number
 }
 
-/** Keeps an event that cannot be applied here and now. False means that we had it already. */
-export async function keepEnvelope(db: Database, tenant: string, actor: string, dedup: string, kept: object): Promise<boolean> {
-  const rows = await readAsTenant(
-    db,
-    tenant,
-    (sql) => sql`
-      insert into inbox (tenant_id, actor, dedup_key, envelope)
-      values (${tenant}, ${actor}, ${dedup}, ${sql.json(kept as never)})
-      on conflict do nothing
-      returning seq
-    `,
-  )
-  return rows.length === 1
+/** What became of an event that is to be kept. */
+export type Kept = 'kept' | 'waiting' | 'applied' | 'full'
+
+/** Keeps an event for whoever has its actor, unless so many wait for it already. */
+export async function keepEnvelope(
+  { sql }: Database,
+  { tenant, actor, shard }: Place,
+  dedup: string,
+  kept: object,
+  most: number,
+): Promise<Kept> {
+  const [row] = await sql<[{ outcome: Kept }]>`
+    select keep_envelope(${tenant}, ${actor}, ${shard}, ${dedup}, ${sql.json(kept as never)}, ${most}) as outcome
+  `
+  return row.outcome
 }
 
-/** Accepted and not yet applied, oldest first, of all tenants. */
-export const waitingEnvelopes = ({ sql }: Database, most: number) =>
-  sql<Waiting[]>`
-    select tenant_id as tenant, actor, dedup_key as dedup from waiting_envelopes(${most})
+/** Actors of these shards for whom something waits, of all tenants. */
+export const waitingActors = ({ sql }: Database, held: number[], most: number) =>
+  sql<{ tenant: string; actor: string }[]>`select tenant_id as tenant, actor from waiting_actors(${held}, ${most})`
+
+/** What waits for one actor, in the order in which it came. */
+export const waitingFor = ({ sql }: Database, { tenant, actor, shard }: Place, most: number) =>
+  sql<{ dedup: string; kept: object }[]>`
+    select dedup_key as dedup, envelope as kept from waiting_for(${tenant}, ${actor}, ${shard}, ${most})
   `
 
-export async function readEnvelope(db: Database, { tenant, actor, dedup }: Waiting): Promise<object | undefined> {
-  const [row] = await readAsTenant(
-    db,
-    tenant,
-    (sql) => sql<{ kept: object }[]>`
-      select envelope as kept from inbox where actor = ${actor} and dedup_key = ${dedup} and applied_version is null
-    `,
-  )
-  return row?.kept
+/** Undefined: it is not here, because it was never kept, was refused, or was set aside. */
+export async function fateOf({ sql }: Database, tenant: string, actor: string, dedup: string): Promise<'waiting' | 'applied' | undefined> {
+  const [row] = await sql<[{ fate: 'waiting' | 'applied' | null }]>`select fate_of(${tenant}, ${actor}, ${dedup}) as fate`
+  return row.fate ?? undefined
+}
+
+/** The actor does not take it: whoever sent it may send it again under the same key. */
+export async function dropEnvelope({ sql }: Database, tenant: string, actor: string, dedup: string): Promise<void> {
+  await sql`select drop_envelope(${tenant}, ${actor}, ${dedup})`
 }
 
 /** What the event says, without the characters that the store cannot hold: it may be set aside for the very reason that it has some. */

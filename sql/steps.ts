@@ -1,5 +1,6 @@
 /** The one statement that moves actors; 004_steps.sql says what it promises. */
 import type { Database } from './database.ts'
+import type { Doer } from './effects.ts'
 
 export interface StepRow {
   tenant: string
@@ -39,14 +40,18 @@ export interface StepRow {
   }
 }
 
-/** `fenced`: the actor moved on without us; our copy is stale and nothing of the step happened. */
-export type Outcome = 'done' | 'duplicate' | 'fenced'
+/**
+ * `fenced`: the actor moved on without us; `ousted`: the shard is somebody else's now; `kept`: the event stands in the inbox and
+ * waits to be applied. In all three nothing of the step happened.
+ */
+export type Outcome = 'done' | 'duplicate' | 'fenced' | 'ousted' | 'kept'
 
 /** Commits steps of different actors in one round trip, each fenced for itself. Throws when the store does not answer: what happened is then unknown. */
-export async function commitSteps({ sql }: Database, rows: StepRow[], node: string): Promise<Outcome[]> {
+export async function commitSteps({ sql }: Database, rows: StepRow[], { node, life }: Doer): Promise<Outcome[]> {
   const outcomes = rows.map((): Outcome => 'fenced')
+  const held = [...new Set(rows.map(({ shard }) => shard))].sort((one, other) => one - other)
   const told = await sql<{ n: number; outcome: Outcome }[]>`
-    select n, outcome from commit_steps(${sql.json(rows.map((row, n) => ({ n, ...row })) as never)}, ${node})
+    select n, outcome from commit_steps(${sql.json(rows.map((row, n) => ({ n, ...row })) as never)}, ${node}, ${life}, ${held})
   `
   for (const { n, outcome } of told) outcomes[n] = outcome
   return outcomes

@@ -6,15 +6,16 @@ export interface Due {
   id: string
 }
 
-export const dueTimers = ({ sql }: Database, until: number, most: number) =>
+/** The oldest that are due in these shards. */
+export const dueTimers = ({ sql }: Database, until: number, most: number, held: number[]) =>
   sql<Due[]>`
-    select tenant_id as tenant, actor, id from due_timers(to_timestamp(${until / 1000}), ${most})
+    select tenant_id as tenant, actor, id from due_timers(to_timestamp(${until / 1000}), ${most}, ${held})
   `
 
-/** When the first timer after this moment comes due, in milliseconds since 1970. */
-export async function nextTimer({ sql }: Database, after: number): Promise<number | undefined> {
+/** When the first timer of these shards after this moment comes due, in milliseconds since 1970. */
+export async function nextTimer({ sql }: Database, after: number, held: number[]): Promise<number | undefined> {
   const [row] = await sql<{ at: number | null }[]>`
-    select (extract(epoch from next_timer(to_timestamp(${after / 1000}))) * 1000)::float8 as at
+    select (extract(epoch from next_timer(to_timestamp(${after / 1000}), ${held})) * 1000)::float8 as at
   `
   return row?.at ?? undefined
 }

@@ -4,6 +4,8 @@ export interface Frame {
   room: string
   name: string
   payload: object
+  /** The piece of work that says this, where it is speech. */
+  work?: string
 }
 
 /**

@@ -2,7 +2,7 @@
 import { Refusal } from '../../machines/refusal.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
-import type { Engine } from '../host/engine.ts'
+import type { Stage } from '../cluster/stage.ts'
 import type { Log } from '../watch/log.ts'
 import { mayRead } from './auth.ts'
 import type { Desk } from './desk.ts'
@@ -17,7 +17,7 @@ import type { ChatSocket } from './socket.ts'
 interface Needs {
   db: Database
   bus: Bus
-  engine: Engine
+  stage: Stage
   desk: Desk
   log: Log
   pages?: Pages

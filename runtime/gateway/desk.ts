@@ -7,8 +7,8 @@ import { type Conversation, findConversation, findMessage } from '../../sql/conv
 import type { Database } from '../../sql/database.ts'
 import type { Engine } from '../host/engine.ts'
 import { failpoint } from '../host/failpoint.ts'
+import type { Effect } from '../host/host.ts'
 import type { Birth } from '../host/row.ts'
-import type { Step } from '../host/tree.ts'
 import { type Principal, mayRead } from './auth.ts'
 import { createOwners } from './owners.ts'
 
@@ -126,7 +126,7 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
 }
 
 /** The number that the message got, or why it was not taken. */
-function seqOf({ emits }: Step, id: string): number | RefusalCode {
+function seqOf({ emits }: Effect, id: string): number | RefusalCode {
   for (const { seq, event } of emits) {
     if (event.type === 'message.accepted' && (event.message as { id: string }).id === id && seq) return seq
     if (event.type === 'message.refused' && event.id === id) return event.code as RefusalCode

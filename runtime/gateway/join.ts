@@ -7,7 +7,7 @@ import { Refusal } from '../../machines/refusal.ts'
 import { type Page, readPage } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
-import type { Engine } from '../host/engine.ts'
+import type { Stage } from '../cluster/stage.ts'
 import { failpoint } from '../host/failpoint.ts'
 import type { Pages } from './pages.ts'
 import type { Cursor, Joined } from './protocol.ts'
@@ -23,7 +23,7 @@ const READ_AGAIN = 1_000
 interface Needs {
   db: Database
   bus: Bus
-  engine: Engine
+  stage: Stage
   /** Without them every page is read. */
   pages?: Pages
 }
@@ -33,7 +33,7 @@ interface Needs {
  * conversation is, unless nobody has begun it; what it throws is thrown here, and nobody has come in.
  */
 export async function join(
-  { db, bus, engine, pages = (...asked) => readPage(db, ...asked) }: Needs,
+  { db, bus, stage, pages = (...asked) => readPage(db, ...asked) }: Needs,
   tenant: string,
   conversation: string,
   after: Cursor | undefined,
@@ -42,6 +42,7 @@ export async function join(
   const heard: Frame[] = []
   const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
   try {
+    await stage.ready(tenant, conversation)
     const read = () => pages(tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
     // Begun while we read: what was told meanwhile is not told again to us, and stands in the store by now.
     const page = (await read()) ?? (heard.length > 0 ? await read() : undefined)
@@ -50,8 +51,8 @@ export async function join(
       return enter({ conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] }, undefined)
     }
     failpoint('join.read')
-    await caughtUp(engine, tenant, conversation, page.conversation.seq)
-    enter(answer(page, heard, engine.speeches.live(tenant, conversation), after), page.conversation.owner)
+    await caughtUp(stage, tenant, conversation, page.conversation.seq)
+    enter(answer(page, heard, stage.live(tenant, conversation), after), page.conversation.owner)
   } finally {
     leave()
   }
@@ -61,11 +62,11 @@ export async function join(
  * A step may be committed and read by us before its watchers were told: a moment later both agree. While they do not, nobody comes
  * in: what is in the page would be told once more behind it.
  */
-async function caughtUp({ host }: Engine, tenant: string, conversation: string, seq: number) {
-  const isBehind = () => (host.position(tenant, conversation) ?? seq) < seq
+async function caughtUp(stage: Stage, tenant: string, conversation: string, seq: number) {
+  const isBehind = () => (stage.position(tenant, conversation) ?? seq) < seq
   const until = performance.now() + CATCH_UP
   while (isBehind() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
-  if (isBehind()) await within(READ_AGAIN, host.refresh(tenant, conversation))
+  if (isBehind()) await within(READ_AGAIN, stage.refresh(tenant, conversation))
   if (isBehind()) throw new Refusal('store.unavailable')
 }
 

@@ -4,7 +4,7 @@ import { Refusal } from '../../machines/refusal.ts'
 import { readPage, readTurnOf } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
-import type { Engine } from '../host/engine.ts'
+import type { Stage } from '../cluster/stage.ts'
 import { join } from './join.ts'
 import type { Cursor, Delta } from './protocol.ts'
 
@@ -32,7 +32,7 @@ interface Place {
 interface Needs {
   db: Database
   bus: Bus
-  engine: Engine
+  stage: Stage
 }
 
 /** Events with which a turn is over. */

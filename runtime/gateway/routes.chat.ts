@@ -5,7 +5,7 @@ import { Refusal } from '../../machines/refusal.ts'
 import { findOrder } from '../../sql/orders.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
-import type { Engine } from '../host/engine.ts'
+import type { Stage } from '../cluster/stage.ts'
 import { type Answer, followMessage } from './answer.ts'
 import type { Principal } from './auth.ts'
 import type { Desk } from './desk.ts'
@@ -18,7 +18,7 @@ import { type Grammar, stream } from './sse.ts'
 interface Needs {
   db: Database
   bus: Bus
-  engine: Engine
+  stage: Stage
   desk: Desk
   guard: Guarded
   answerTimeout: number

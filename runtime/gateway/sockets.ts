@@ -3,7 +3,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
-import type { Engine } from '../host/engine.ts'
+import type { Stage } from '../cluster/stage.ts'
 import type { Log } from '../watch/log.ts'
 import { attend, refusedBy } from './attend.ts'
 import { type Authenticator, credentialIn } from './auth.ts'
@@ -17,7 +17,7 @@ interface Needs {
   http: HttpServer
   db: Database
   bus: Bus
-  engine: Engine
+  stage: Stage
   desk: Desk
   authenticate: Authenticator
   log: Log

@@ -4,7 +4,7 @@ import type { Message, Usage } from '../../machines/message.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Database } from '../../sql/database.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
-import type { Engine } from '../host/engine.ts'
+import type { Stage } from '../cluster/stage.ts'
 import { cursorText } from './cursor.ts'
 import type { Cursor } from './protocol.ts'
 import { type Feed, ends, replay } from './replay.ts'
@@ -42,7 +42,7 @@ interface Stream {
 interface Needs {
   db: Database
   bus: Bus
-  engine: Engine
+  stage: Stage
   /** Milliseconds after which a message that no turn took up is said to be late: a person may have it in hand. */
   answerTimeout?: number
 }

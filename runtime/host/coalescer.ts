@@ -24,14 +24,17 @@ export function createCoalescer({
   clock,
   wheel,
   send,
+  from = 0,
 }: {
   clock: Clock
   wheel: Wheel
   send(offset: number, text: string): void
+  /** Where the first delta begins. */
+  from?: number
 }): Coalescer {
   let pieces: string[] = []
   let units = 0
-  let offset = 0
+  let offset = from
   let last = Number.NEGATIVE_INFINITY
   let armed = false
   let half = ''

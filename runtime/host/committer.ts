@@ -4,6 +4,7 @@
  * whose row somebody else holds, is sent again alone: it costs the others one more statement and nothing else.
  */
 import type { Database } from '../../sql/database.ts'
+import type { Doer } from '../../sql/effects.ts'
 import { type Outcome, type StepRow, commitSteps, isConflict, isHeld, isUnstorable } from '../../sql/steps.ts'
 import { type Clock, systemClock } from './clock.ts'
 
@@ -24,7 +25,8 @@ interface Job {
 }
 
 interface Options {
-  node: string
+  /** Who commits. */
+  ownership: { readonly me: Doer }
   /** For the pauses of a step that is kept out. */
   clock?: Clock
   /** Statements under way at the same time. */
@@ -39,7 +41,7 @@ const SHARE = 16
 const PAUSE = 100
 const PATIENCE = 5_000
 
-export function createCommitter(db: Database, { node, clock = systemClock, lanes = 2, most = 64 }: Options): Committer {
+export function createCommitter(db: Database, { ownership, clock = systemClock, lanes = 2, most = 64 }: Options): Committer {
   const waiting: Job[] = []
   let busy = 0
 
@@ -60,7 +62,7 @@ export function createCommitter(db: Database, { node, clock = systemClock, lanes
       const outcomes = await commitSteps(
         db,
         jobs.map(({ row }) => row),
-        node,
+        ownership.me,
       )
       for (const [at, job] of jobs.entries()) job.resolve(outcomes[at] ?? 'fenced')
     } catch (error) {
@@ -76,7 +78,7 @@ export function createCommitter(db: Database, { node, clock = systemClock, lanes
     const until = clock.ticks() + PATIENCE
     for (let conflicts = 0; ; ) {
       try {
-        const [outcome] = await commitSteps(db, [row], node)
+        const [outcome] = await commitSteps(db, [row], ownership.me)
         return resolve(outcome ?? 'fenced')
       } catch (error) {
         if (isHeld(error) && clock.ticks() < until) await new Promise<void>((go) => clock.after(PAUSE, go))

@@ -1,21 +1,25 @@
 /** Host, runner, sweeper and speech, wired: give it a store and fillings, and durable things live. */
 import { loadActor, machineVersions } from '../../sql/actors.ts'
 import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
-import { readEventsBetween } from '../../sql/conversations.ts'
+import { findConversation, readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { readEffect } from '../../sql/effects.ts'
-import { bury } from '../../sql/inbox.ts'
+import { bury, dropEnvelope, waitingFor } from '../../sql/inbox.ts'
 import { dueTimers, nextTimer } from '../../sql/timers.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Bus } from '../cluster/bus.ts'
+import { type Others, nobodyElse } from '../cluster/others.ts'
+import type { Ownership } from '../cluster/ownership.ts'
+import { shardOf } from '../cluster/shards.ts'
 import type { Log } from '../watch/log.ts'
 import { createChunkLog } from './chunks.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { createCommitter } from './committer.ts'
-import { type Ask, type Host, type Limits, createHost, defaultLimits } from './host.ts'
+import { type Ask, type Fate, type Host, type KeptEvent, type Limits, createHost, defaultLimits, isRefusal } from './host.ts'
 import { unreachable } from './migrate.ts'
-import { type Presence, createPatrol } from './patrol.ts'
+import { createPatrol } from './patrol.ts'
 import { createPublisher } from './publish.ts'
+import type { Birth } from './row.ts'
 import { type Piece, type Runner, type Slot, createRunner } from './runner.ts'
 import { type Speeches, createSpeeches } from './speech.ts'
 import { createSweeper } from './sweeper.ts'
@@ -27,8 +31,12 @@ export interface Engine {
   host: Host
   speeches: Speeches
   runner: Runner
-  /** Goes on with everything that a dead node left behind, and begins to ring timers. */
+  /** Goes on with everything that was left behind, and begins to ring timers. */
   start(): Promise<void>
+  /** These shards came to us: what waits there is taken up. */
+  gained(shards: ReadonlySet<number>): void
+  /** Ends all work here without a word: others go on with it. */
+  surrender(): void
   /** Lets running work end for so long, then leaves it to whoever comes next. Resolves with how many pieces were left. */
   stop(ms: number): Promise<number>
 }
@@ -37,27 +45,27 @@ interface Parts {
   db: Database
   bus: Bus
   log: Log
-  node: string
+  ownership: Ownership
+  /** The other nodes; without them everything is here. */
+  others?: Others
   /** Fillings by the name of their slot. They are made late, because some of them speak. */
   slots(speeches: Speeches): Record<string, Slot>
   clock?: Clock
   limits?: Limits
   /** Hears of every committed step, for figures. */
   observe?(step: Step): void
-  /** How the neighbours know that we live; without it nobody is looked after but ourselves. */
-  presence?: Presence
 }
 
 export function createEngine({
   db,
   bus,
   log,
-  node,
+  ownership,
+  others = nobodyElse,
   slots,
   clock = systemClock,
   limits = defaultLimits,
   observe = () => {},
-  presence,
 }: Parts): Engine {
   const wheel = createWheel(clock)
   const chunks = createChunkLog({
@@ -66,21 +74,29 @@ export function createEngine({
     keep: (batch) => keepChunks(db, batch),
     remove: ({ tenant, actor, turn }) => forgetChunks(db, tenant, actor, turn),
   })
-  const speeches = createSpeeches({ bus, chunks, clock, wheel })
+  const speeches = createSpeeches({ bus, chunks, clock, wheel, stopped: others.stopped })
   const publisher = createPublisher({ bus, speeches })
   const runner = createRunner({ slots: slots(speeches), log, tell: tellEnd })
   const sweeper = createSweeper({
     clock,
     log,
-    due: (until, most) => dueTimers(db, until, most),
-    next: (after) => nextTimer(db, after),
+    due: (until, most) => dueTimers(db, until, most, heldShards()),
+    next: (after) => nextTimer(db, after, heldShards()),
     ring: ({ tenant, actor, id }) => tellInside({ tenant, actor, envelope: { timer: id } }),
   })
   const host = createHost(
     {
       clock,
       log,
-      committer: createCommitter(db, { node, clock }),
+      committer: createCommitter(db, { ownership, clock }),
+      ownership,
+      elsewhere: others.elsewhere,
+      waiting: ({ tenant, actor }, most) => waitingOf({ tenant, actor, shard: shardOf(actor) }, most),
+      settled,
+      async ownerOf({ tenant, actor }) {
+        const found = await findConversation(db, tenant, actor)
+        return found === 'taken' ? undefined : found?.owner
+      },
       load: (tenant, actor) => loadActor(db, tenant, actor),
       bury: setAside,
       committed,
@@ -90,8 +106,24 @@ export function createEngine({
     limits,
   )
 
-  function committed(place: { tenant: string; actor: string }, step: Step) {
-    for (const id of step.cancels) runner.cancel({ ...place, id })
+  const heldShards = () => ownership.held().map(({ shard }) => shard)
+
+  const waitingOf = async (place: { tenant: string; actor: string; shard: number }, most: number): Promise<KeptEvent[]> =>
+    (await waitingFor(db, place, most)).map(({ dedup, kept }) => ({ ...(kept as Omit<KeptEvent, 'dedup'>), dedup }))
+
+  async function settled(place: { tenant: string; actor: string }, kept: KeptEvent, fate: Fate) {
+    // What was set aside is out of the inbox by now; what could not be read waits until it can.
+    const isNothing = 'told' in fate ? !fate.told.duplicate && isRefusal(fate.told.step) : fate.refusal.code !== 'step.failed'
+    if (isNothing) await dropEnvelope(db, place.tenant, place.actor, kept.dedup)
+    others.echo(place, kept, fate)
+  }
+
+  function committed(place: { tenant: string; actor: string }, step: Step, birth?: Birth) {
+    for (const id of step.cancels) {
+      if (runner.isRunning({ ...place, id })) runner.cancel({ ...place, id })
+      else others.cancel({ ...place, id })
+    }
+    if (birth) others.born(place, birth.owner)
     publisher.emits(place, step.emits)
     observe(step)
     for (const { id, src, input } of step.calls) runner.start({ ...place, id, src, input, attempt: 1 })
@@ -112,7 +144,8 @@ export function createEngine({
       if (runner.isRunning({ tenant, actor, id })) continue
       const effect = await readEffect(db, tenant, actor, id)
       // What another node has claimed is its own.
-      if (effect?.node === node) runner.start({ tenant, actor, id, src: effect.src, input: effect.input, attempt: effect.attempt })
+      if (effect?.life === ownership.me.life)
+        runner.start({ tenant, actor, id, src: effect.src, input: effect.input, attempt: effect.attempt })
     }
     for (const { at } of Object.values(tree.timers)) sweeper.notice(at)
   }
@@ -148,16 +181,16 @@ export function createEngine({
 
   const patrol = createPatrol({
     db,
-    node,
+    ownership,
     clock,
     log,
-    ...(presence && { presence }),
     take({ tenant, actor, id, src, input, attempt }) {
       const { turn } = (input ?? {}) as { turn?: string }
       if (turn) chunks.inherit({ tenant, actor, turn })
       runner.start({ tenant, actor, id, src, input, attempt })
     },
-    apply: (place, kept) => tellInside({ ...kept, ...place, pending: true }),
+    isRunning: (piece) => runner.isRunning(piece),
+    takeIn: (tenant, actor) => host.takeIn(tenant, actor),
   })
 
   return {
@@ -167,8 +200,17 @@ export function createEngine({
     async start() {
       const wrong = unreachable(await machineVersions(db))
       if (wrong.length > 0) throw new Error(`The database cannot be served: ${wrong.join('; ')}.`)
+      await ownership.open()
       await patrol.start()
       sweeper.start()
+    },
+    gained() {
+      void patrol.look()
+      sweeper.notice(clock.now())
+    },
+    surrender() {
+      runner.surrender()
+      speeches.silence()
     },
     async stop(ms) {
       sweeper.stop()

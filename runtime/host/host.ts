@@ -7,6 +7,8 @@ import { Refusal } from '../../machines/refusal.ts'
 import { isPrivate, liveNames } from '../../machines/event.ts'
 import type { StoredActor } from '../../sql/actors.ts'
 import type { Outcome, StepRow } from '../../sql/steps.ts'
+import type { Ownership } from '../cluster/ownership.ts'
+import { shardOf } from '../cluster/shards.ts'
 import { type Committer, Unstorable } from './committer.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
@@ -16,7 +18,7 @@ import type { Logic } from './xstate.ts'
 import { type Known, type Resident, Unreadable, createResidents, nothingKnown, toldUpTo } from './resident.ts'
 import { type Birth, rowOf } from './row.ts'
 import { type Stepper, createStepper } from './step.ts'
-import type { Envelope, Step, Tree } from './tree.ts'
+import { type Envelope, type Step, type Tree, callsIn } from './tree.ts'
 
 export interface Ask {
   tenant: string
@@ -32,22 +34,51 @@ export interface Ask {
   birth?: Birth
 }
 
-export type Told = { duplicate: true } | { duplicate: false; step: Step }
+/** What a sender learns of the step that its event caused. */
+export type Effect = Pick<Step, 'emits' | 'cancels' | 'disarms'> & Partial<Pick<Step, 'calls'>>
+
+export type Told = { duplicate: true } | { duplicate: false; step: Effect }
+
+interface Place {
+  tenant: string
+  actor: string
+}
+
+/** An event that stands in the inbox, accepted by any node for whoever has its actor. */
+export interface KeptEvent {
+  dedup: string
+  envelope: Envelope
+  birth?: Birth
+  /** The node that accepted it, and waits to hear what became of it. */
+  origin?: { node: string; life: string }
+}
+
+/** What became of a kept event. */
+export type Fate = { told: Told } | { refusal: Refusal }
 
 /** What the host needs of the world; every part can be simulated. */
 export interface Needs {
   clock: Clock
   log: Log
   committer: Committer
+  ownership: Pick<Ownership, 'epochOf' | 'ousted'>
+  /** Keeps an event for whoever has its actor; resolves once that is durable, with what is yet to become of it. */
+  elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>
+  /** The oldest events that wait for this actor, at most so many. */
+  waiting(place: Place, most: number): Promise<KeptEvent[]>
+  /** Hears what became of an event that waited; where nothing came of it, the sender's key is to be free again. */
+  settled(place: Place, kept: KeptEvent, fate: Fate): Promise<void>
+  /** Whose an actor is. */
+  ownerOf(place: Place): Promise<string | undefined>
   load(tenant: string, actor: string): Promise<StoredActor | undefined>
   /** Sets an event aside after its third failure. */
   bury(ask: Ask, error: Error): Promise<void>
   /** Hears of every committed step, in order for each actor: tells watchers, begins work, arms timers. */
-  committed(place: { tenant: string; actor: string }, step: Step): void
+  committed(place: Place, step: Step, birth?: Birth): void
   /** Its watchers hear of the events after `after` up to `last`, which were committed without their being told. */
-  retell(place: { tenant: string; actor: string }, after: number, last: number): Promise<void>
+  retell(place: Place, after: number, last: number): Promise<void>
   /** The same, for what it asked for: whatever the actor wants and nobody does begins now. */
-  recovered(place: { tenant: string; actor: string }, tree: Tree): Promise<void>
+  recovered(place: Place, tree: Tree): Promise<void>
 }
 
 export type { Limits } from './mailboxes.ts'
@@ -64,6 +95,16 @@ export interface Host {
   position(tenant: string, actor: string): number | undefined
   /** Somebody else has moved this actor, or an unknown commit did: reads it again and tells its watchers what they have missed. Never throws. */
   refresh(tenant: string, actor: string): Promise<void>
+  /** Applies what stands in the inbox for this actor, in order. False: something is left that could not be applied. Never throws. */
+  takeIn(tenant: string, actor: string): Promise<boolean>
+  /** Whether the actor waits for this piece of work; undefined when it is not at hand. */
+  wants(tenant: string, actor: string, work: string): boolean | undefined
+  /** The watchers of this actor, which is ours from now on, have heard its events up to this one. */
+  inherit(tenant: string, actor: string, told: number | undefined): void
+  /** These shards are somebody else's: forgets what it knows of their actors. */
+  letGo(shards: ReadonlySet<number>): void
+  /** Resolves when every step of these shards that had begun is over. */
+  quiet(shards: ReadonlySet<number>): Promise<void>
   counts(): { residents: number; waiting: number }
   /** Resolves when nothing that was told waits any more. */
   idle(): Promise<void>
@@ -71,23 +112,33 @@ export interface Host {
 }
 
 /** A step that only tells the sender no. */
-const isRefusal = ({ emits }: Step) => emits.length > 0 && emits.every(({ event }) => isPrivate(event.type))
+export const isRefusal = ({ emits }: Effect) => emits.length > 0 && emits.every(({ event }) => isPrivate(event.type))
+
+/** The shard went to another node while this event waited. */
+class Moved extends Error {
+  override readonly name = 'Moved'
+}
 
 interface Cell extends Mailbox, Known {
+  readonly shard: number
+  /** What waits in the inbox is to be taken in, for all who have asked and are not yet served. */
+  taking: Promise<boolean> | undefined
   /** It is to be read again, for all who have asked and are not yet served. */
   refreshing: Promise<void> | undefined
 }
 
 const TRIES = 3
 const FENCES = 8
+/** Waiting events that are read at once. */
+const PORTION = 64
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
-  const { clock, log, committer } = needs
+  const { clock, log, committer, ownership } = needs
   const steppers = new Map<KindName, Stepper>()
   const cells = createMailboxes<Cell>({
     limits,
-    make: (mailbox) => ({ ...mailbox, ...nothingKnown(), refreshing: undefined }),
+    make: (mailbox) => ({ ...mailbox, ...nothingKnown(), shard: shardOf(mailbox.actor), refreshing: undefined, taking: undefined }),
     mayGo: ({ suspect }) => !suspect,
-    rested: (cell) => cell.suspect && residents.heal(cell, () => closed),
+    rested: (cell) => cell.suspect && residents.heal(cell, () => closed || ownership.epochOf(cell.shard) === undefined),
   })
   const residents = createResidents<Cell>({ ...needs, between: (cell, look) => void cells.between(cell, look) })
   let closed = false
@@ -100,14 +151,21 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     return made
   }
 
-  async function perform(cell: Cell, ask: Ask): Promise<Told> {
+  async function perform(cell: Cell, given: Ask): Promise<{ told: Told | Promise<Told> }> {
+    let ask = given
     let failures = 0
     let fences = 0
     for (let wait = 50; ; ) {
+      const epoch = ownership.epochOf(cell.shard)
       let step: Step | undefined
       try {
+        if (epoch === undefined) {
+          if (ask.pending) throw new Moved()
+          return await needs.elsewhere(ask)
+        }
         const resident = await residents.of(cell)
         if (!resident && !ask.birth) throw new Refusal('conversation.unknown')
+        if (resident && ask.birth && (await needs.ownerOf(cell)) !== ask.birth.owner) throw new Refusal('conversation.unknown')
         const now = clock.now()
         try {
           step = stepFor(ask, resident, now)
@@ -118,20 +176,29 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
           throw new Refusal('step.failed')
         }
         // Nothing was accepted, so nothing is kept: the sender's key stays free for another try.
-        if (isRefusal(step)) return { duplicate: false, step }
+        if (isRefusal(step)) return { told: { duplicate: false, step } }
         failpoint('step.computed')
-        const outcome = await commit(ask, row(ask, resident, step, now))
+        const outcome = await commit(ask, row(ask, cell.shard, epoch, resident, step, now))
         if (outcome === 'done') {
           failpoint('step.committed')
-          cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, epoch: resident?.epoch ?? 0, tree: step.tree }
+          cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, tree: step.tree }
           cell.published = step.tree.seq
           cell.unborn = false
-          needs.committed(cell, step)
-          return { duplicate: false, step }
+          needs.committed(cell, step, resident ? undefined : ask.birth)
+          return { told: { duplicate: false, step } }
+        }
+        if (outcome === 'kept') {
+          // Another node has kept it for us: it is applied here, and marked there.
+          ask = { ...ask, pending: true }
+          continue
         }
         cell.resident = undefined
+        if (outcome === 'ousted') {
+          await ownership.ousted(cell.shard)
+          continue
+        }
         cell.suspect = true
-        if (outcome === 'duplicate') return { duplicate: true }
+        if (outcome === 'duplicate') return { told: { duplicate: true } }
         // Somebody else moves this actor. What comes from inside waits for its moment.
         if (++fences >= FENCES) {
           if (!ask.inside || closed) throw new Refusal('store.unavailable')
@@ -139,7 +206,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
           await new Promise<void>((resolve) => clock.after(wait, resolve))
         }
       } catch (error) {
-        if (error instanceof Refusal) throw error
+        if (error instanceof Refusal || error instanceof Moved) throw error
         if (error instanceof Unreadable) {
           if (!cell.unreadable)
             log.error({ err: error, actor: cell.actor }, 'an actor cannot be read; it stands still until that is mended')
@@ -148,11 +215,40 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         }
         // The store did not answer. What was sent may have happened.
         cell.resident = undefined
-        cell.suspect = true
+        if (epoch !== undefined) cell.suspect = true
         log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
         if (!ask.inside || closed) throw new Refusal('store.unavailable')
         await new Promise<void>((resolve) => clock.after(wait, resolve))
         wait = Math.min(wait * 2, 2_000)
+      }
+    }
+  }
+
+  /** In the mailbox of its actor. False: something is left. */
+  async function takeInAll(cell: Cell): Promise<boolean> {
+    const failed = new Set<string>()
+    for (;;) {
+      const waiting = await needs.waiting(cell, PORTION + failed.size).catch((error: Error) => {
+        log.warn({ err: error, actor: cell.actor }, 'events that wait could not be read')
+      })
+      if (!waiting) return false
+      const fresh = waiting.filter(({ dedup }) => !failed.has(dedup))
+      if (fresh.length === 0) return failed.size === 0
+      for (const kept of fresh) {
+        if (closed) return false
+        const { dedup, envelope, birth } = kept
+        const ask: Ask = { tenant: cell.tenant, actor: cell.actor, envelope, dedup, inside: true, pending: true, ...(birth && { birth }) }
+        try {
+          const told = await (await perform(cell, ask)).told
+          await needs.settled(cell, kept, { told })
+        } catch (error) {
+          if (!(error instanceof Refusal)) {
+            if (!(error instanceof Moved)) log.warn({ err: error, actor: cell.actor }, 'what became of an event could not be noted')
+            return false
+          }
+          failed.add(dedup)
+          await needs.settled(cell, kept, { refusal: error }).catch(() => {}) // it is looked at again in a while
+        }
       }
     }
   }
@@ -174,15 +270,16 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     return resident ? stepper.step(resident.tree, ask.envelope, now) : stepper.begin(ask.birth?.input, now, ask.envelope)
   }
 
-  function row(ask: Ask, resident: Resident | undefined, step: Step, now: number) {
+  function row(ask: Ask, shard: number, epoch: number, resident: Resident | undefined, step: Step, now: number) {
     const { tenant, actor, dedup, pending, envelope, birth } = ask
     const kind = kindOf(ask, resident)
     return rowOf({
       tenant,
       actor,
       kind,
+      shard,
       version: resident?.version ?? 0,
-      epoch: resident?.epoch ?? 0,
+      epoch,
       machine: kinds[kind].version,
       dedup: dedup ?? null,
       pending: pending ?? false,
@@ -198,7 +295,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       const cell = cells.of(ask.tenant, ask.actor)
       // What comes from inside was counted when it was let in: an answer is never turned away.
       if (!ask.inside && cells.isFull(cell)) return Promise.reject(new Refusal('mailbox.full'))
-      return new Promise((resolve, reject) => cells.enqueue(cell, () => perform(cell, ask).then(resolve, reject)))
+      return new Promise((resolve, reject) => cells.enqueue(cell, () => perform(cell, ask).then(({ told }) => resolve(told), reject)))
     },
     position(tenant, actor) {
       const cell = cells.find(tenant, actor)
@@ -217,11 +314,41 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       cells.enqueue(cell, () => {
         // Who asks from here on may know of more than is about to be read.
         cell.refreshing = undefined
+        if (ownership.epochOf(cell.shard) === undefined) return Promise.resolve(read())
         cell.resident = undefined
         cell.suspect = true
         return residents.readAgain(cell).then(read)
       })
       return refreshing
+    },
+    takeIn(tenant, actor) {
+      const cell = cells.of(tenant, actor)
+      if (cell.taking) return cell.taking
+      let done = (_: boolean) => {}
+      const taking = new Promise<boolean>((resolve) => {
+        done = resolve
+      })
+      cell.taking = taking
+      cells.enqueue(cell, () => {
+        // Who asks from here on may know of more than is about to be read.
+        cell.taking = undefined
+        return takeInAll(cell).then(done)
+      })
+      return taking
+    },
+    wants(tenant, actor, work) {
+      const tree = cells.find(tenant, actor)?.resident?.tree
+      return tree && callsIn(tree).has(work)
+    },
+    inherit(tenant, actor, told) {
+      cells.of(tenant, actor).published = told
+    },
+    letGo(shards) {
+      for (const cell of cells.all()) if (shards.has(cell.shard)) Object.assign(cell, nothingKnown())
+    },
+    async quiet(shards) {
+      const busy = [...cells.all()].filter((cell) => cell.busy && shards.has(cell.shard))
+      await Promise.all(busy.map((cell) => new Promise<void>((resolve) => cells.enqueue(cell, async () => resolve()))))
     },
     counts: cells.counts,
     idle: cells.idle,

@@ -74,6 +74,7 @@ export function createMailboxes<M extends Mailbox>({ limits, make, mayGo, rested
       all.set(key, mailbox)
       return mailbox
     },
+    all: () => all.values(),
     find: (tenant: string, actor: string) => all.get(keyOf(tenant, actor)),
     isFull: ({ tenant, jobs }: M) => jobs.length >= limits.perActor || (perTenant.get(tenant) ?? 0) >= limits.perTenant,
     enqueue(mailbox: M, job: Job) {

@@ -1,96 +1,98 @@
-/** Looks after what nobody else would: work of nodes that are gone, events that were kept and not applied, pieces that nobody reads. */
+/** Looks after what nobody else would: work of lives that are over, events that were kept and not applied, pieces that nobody reads. */
 import { sweepChunks } from '../../sql/chunks.ts'
 import type { Database } from '../../sql/database.ts'
-import { adoptEffects, readEffect } from '../../sql/effects.ts'
-import { readEnvelope, waitingEnvelopes } from '../../sql/inbox.ts'
-import { goneNodes, leaveNode } from '../../sql/nodes.ts'
+import { type EffectPlace, adoptEffects, readEffect, releaseEffects, strayEffects } from '../../sql/effects.ts'
+import { waitingActors } from '../../sql/inbox.ts'
+import type { Ownership } from '../cluster/ownership.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
-import type { Ask } from './host.ts'
 import type { Piece } from './runner.ts'
-
-export interface Presence {
-  /** Takes our name, or keeps it; false when somebody else has it. A connection that was lost has lost the name as well. */
-  hold(): Promise<boolean>
-  /** Somebody else has our name, and with it our work: we must not go on. */
-  lost(): void
-}
 
 export interface Patrol {
   start(): Promise<void>
+  /** Looks now: something came to us. Never throws. */
+  look(): Promise<void>
   /** Resolves when no round is under way any more. */
   stop(): Promise<void>
 }
 
 interface Needs {
   db: Database
-  node: string
+  ownership: Pick<Ownership, 'me' | 'held'>
   clock: Clock
   log: Log
-  presence?: Presence
   /** Goes on with a piece of work that was left behind. */
   take(piece: Piece): void
-  /** False when it could not be applied and stands where it stood. */
-  apply(place: { tenant: string; actor: string; dedup: string }, kept: Pick<Ask, 'envelope' | 'birth'>): Promise<boolean>
+  isRunning(piece: EffectPlace): boolean
+  /** Applies what waits for this actor. False: something is left that could not be applied. */
+  takeIn(tenant: string, actor: string): Promise<boolean>
 }
 
 /** Milliseconds between rounds, and the rounds between two looks for pieces of replies that were left behind. */
 const PAUSE = 2_000
 const SWEEP = 30
 const PORTION = 500
-const ALL = 2_147_483_647
-/** Milliseconds until an event that could not be applied is tried again. */
+/** Milliseconds until an actor whose events could not be applied is looked at again. */
 const REST = 60_000
 
-export function createPatrol({ db, node, clock, log, presence, take, apply }: Needs): Patrol {
+export function createPatrol({ db, ownership, clock, log, take, isRunning, takeIn }: Needs): Patrol {
   let cancel = () => {}
   let stopped = false
   let under: Promise<void> = Promise.resolve()
+  /** Actors whose events are being applied, or could not be. */
   const applying = new Set<string>()
+  /** Work under our name that nobody did here at the last look. */
+  let idle = new Set<string>()
 
-  async function adopt(names: string[]) {
-    // In portions, so that neighbours share the work. Our own is adopted whole: it would be found again and again.
-    const most = names.includes(node) ? ALL : PORTION
+  async function adopt() {
     for (;;) {
-      const effects = await adoptEffects(db, names, node, most)
+      const effects = await adoptEffects(db, ownership.held(), ownership.me, PORTION)
       if (effects.length > 0) failpoint('start.adopting')
       for (const { tenant, actor, id, attempt } of effects) {
         const effect = await readEffect(db, tenant, actor, id)
         if (effect) take({ tenant, actor, id, src: effect.src, input: effect.input, attempt })
       }
-      if (effects.length > 0) log.info({ from: names.join(' '), pieces: effects.length }, 'went on with work that was left behind')
-      if (effects.length < most) return
+      if (effects.length > 0) log.info({ pieces: effects.length }, 'went on with work that was left behind')
+      if (effects.length < PORTION) return
     }
   }
 
-  async function inherit() {
-    const gone = await goneNodes(db, node)
-    await adopt(gone)
-    for (const name of gone) await leaveNode(db, name)
-  }
-
-  /** An actor that is stuck keeps its own event waiting and nobody else's. */
+  /** An actor that is stuck keeps its own events waiting and nobody else's. */
   async function takeWaiting() {
-    for (const place of await waitingEnvelopes(db, PORTION + applying.size)) {
-      const key = `${place.tenant}/${place.actor}#${place.dedup}`
+    const held = ownership.held().map(({ shard }) => shard)
+    for (const { tenant, actor } of await waitingActors(db, held, PORTION + applying.size)) {
+      const key = `${tenant}/${actor}`
       if (applying.has(key)) continue
-      const kept = await readEnvelope(db, place)
-      if (!kept) continue
       applying.add(key)
-      void apply(place, kept as Pick<Ask, 'envelope' | 'birth'>).then((done) => {
+      void takeIn(tenant, actor).then((done) => {
         if (done) applying.delete(key)
         else clock.after(REST, () => applying.delete(key))
       })
     }
   }
 
+  /** A commit of unknown fate may have given us work of an actor that went elsewhere before we knew: nobody would ever do it. */
+  async function giveBack() {
+    const strays = await strayEffects(
+      db,
+      ownership.me.life,
+      ownership.held().map(({ shard }) => shard),
+    )
+    const undone = strays.filter((piece) => !isRunning(piece))
+    const again = undone.filter((piece) => idle.has(keyOf(piece)))
+    idle = new Set(undone.map(keyOf))
+    if (again.length === 0) return
+    await releaseEffects(db, ownership.me.life, again)
+    log.info({ pieces: again.length }, 'gave work back that nobody did here')
+  }
+
   let rounds = 0
   async function round() {
     try {
-      if (presence && !(await presence.hold())) return presence.lost()
-      if (presence) await inherit()
+      await adopt()
       await takeWaiting()
+      await giveBack()
       if (++rounds % SWEEP === 0) await sweepChunks(db)
     } catch (error) {
       log.warn({ err: error }, 'the patrol could not reach the store')
@@ -106,11 +108,14 @@ export function createPatrol({ db, node, clock, log, presence, take, apply }: Ne
 
   return {
     async start() {
-      // Our own first: what we inherit stands under our name from then on, and would be adopted a second time.
-      await adopt([node])
-      await inherit()
+      // What waits may be the end of work that would be begun again otherwise.
       await takeWaiting()
+      await adopt()
       next()
+    },
+    async look() {
+      if (stopped) return
+      await Promise.all([takeWaiting(), adopt()]).catch((error) => log.warn({ err: error }, 'the patrol could not reach the store'))
     },
     async stop() {
       stopped = true
@@ -119,3 +124,5 @@ export function createPatrol({ db, node, clock, log, presence, take, apply }: Ne
     },
   }
 }
+
+const keyOf = ({ tenant, actor, id }: EffectPlace) => `${tenant}/${actor}#${id}`

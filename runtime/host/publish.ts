@@ -1,7 +1,7 @@
 /** Tells watchers what a committed step emitted, in order, and keeps speech and durable events in one line. */
 import { isPrivate } from '../../machines/event.ts'
-import type { Message } from '../../machines/message.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
+import { restOf } from './rest.ts'
 import { payloadOf } from './row.ts'
 import type { Speeches } from './speech.ts'
 import type { Emit } from './tree.ts'
@@ -13,8 +13,6 @@ export interface Place {
 
 interface Told {
   turn?: string
-  attempt?: number
-  message?: Message | string
 }
 
 const turnEnds = new Set(['turn.finished', 'turn.failed', 'turn.stopped'])
@@ -25,24 +23,17 @@ export function createPublisher({ bus, speeches }: { bus: Bus; speeches: Speeche
     const room = roomOf(tenant, actor)
     const told = payload as Told
     if (durable) speeches.flush(tenant, actor)
-    if (name === 'reply.finished') speakRest(room, { tenant, actor }, told)
+    if (name === 'reply.finished') speakRest(room, { tenant, actor }, payload)
     bus.publish({ room, name, payload })
     if (!told.turn) return
     if (name === 'reply.finished' || name === 'reply.retracted') speeches.close(tenant, actor, told.turn, false)
     if (turnEnds.has(name)) speeches.close(tenant, actor, told.turn, true)
   }
 
-  /** A reply that nobody spoke (Admin asking back) or that was spoken on another node: its text is said before it is finished. */
-  function speakRest(room: string, { tenant, actor }: Place, { turn, attempt, message }: Told) {
-    if (!turn || attempt === undefined || typeof message !== 'object') return
-    const live = speeches.live(tenant, actor)
-    const said = live && live.turn === turn && live.attempt === attempt ? live.text : ''
-    if (said.length >= message.text.length || !message.text.startsWith(said)) return
-    bus.publish({
-      room,
-      name: 'reply.delta',
-      payload: { conversation: actor, turn, attempt, offset: said.length, text: message.text.slice(said.length) },
-    })
+  /** A reply that nobody spoke (Admin asking back), or whose last words got lost between nodes: they are said before it is finished. */
+  function speakRest(room: string, { tenant, actor }: Place, finished: object) {
+    const rest = restOf(speeches.live(tenant, actor), finished)
+    if (rest) bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, ...rest } })
   }
 
   return {

@@ -14,7 +14,6 @@ interface Place {
 export interface Resident {
   kind: KindName
   version: number
-  epoch: number
   tree: Tree
 }
 
@@ -81,7 +80,7 @@ export function createResidents<K extends Known>({ clock, log, load, retell, rec
     if (known.resident) return known.resident
     const stored = await load(known.tenant, known.actor)
     if (stored) {
-      known.resident = { kind: stored.kind as KindName, version: stored.version, epoch: stored.epoch, tree: readable(stored) }
+      known.resident = { kind: stored.kind as KindName, version: stored.version, tree: readable(stored) }
       known.unreadable = false
     }
     // Also without a suspicion: a commit that was given up for lost may arrive much later.

@@ -18,6 +18,7 @@ interface Stepped {
   tenant: string
   actor: string
   kind: string
+  shard: number
   version: number
   epoch: number
   machine: number
@@ -29,19 +30,9 @@ interface Stepped {
   birth: Birth | undefined
 }
 
-const SHARDS = 1024
-
-/** FNV-1a over UTF-16 units; where an actor lives. */
-export function shardOf(actor: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < actor.length; i++) hash = Math.imul(hash ^ actor.charCodeAt(i), 0x01000193)
-  return (hash >>> 0) % SHARDS
-}
-
 export function rowOf({ step, birth, envelope, ...about }: Stepped): StepRow {
   return {
     ...about,
-    shard: shardOf(about.actor),
     tree: step.tree,
     // With its birth, so that the journal alone can be folded from the beginning.
     envelope: birth ? { ...envelope, birth: birth.input } : envelope,

@@ -31,8 +31,10 @@ export interface Runner {
   count(): number
   /** Resolves when nothing runs any more, or after so many milliseconds. */
   quiet(ms: number): Promise<void>
-  /** Leaves everything where it is: the rows stay claimed, and whoever adopts them goes on. */
+  /** Leaves everything where it is: the rows stay claimed, and whoever adopts them goes on. Nothing is begun any more. */
   abandon(): void
+  /** The same, for a life that is over: what is begun later is of the next one. */
+  surrender(): void
 }
 
 /** Thrown instead of a filling's fault when there is nobody to do the work. */
@@ -66,7 +68,7 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
       failpoint('end.committed')
     } finally {
       // Until its end is told it counts as running: whoever looks for work that nobody does must not begin it again.
-      running.delete(keyOf(piece))
+      if (running.get(keyOf(piece)) === controller) running.delete(keyOf(piece))
       if (running.size === 0) for (const hear of listeners.splice(0)) hear()
     }
 
@@ -115,6 +117,11 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
     abandon() {
       abandoned = true
       for (const controller of running.values()) controller.abort()
+    },
+    surrender() {
+      for (const controller of running.values()) controller.abort()
+      // Their ends tell nobody, and the same piece may come back to us.
+      running.clear()
     },
   }
 }

@@ -14,6 +14,8 @@ export interface Place {
   actor: string
   turn: string
   attempt: number
+  /** The piece of work that speaks. */
+  work?: string
 }
 
 /** What is known of the price of words that were cut off. */
@@ -42,6 +44,16 @@ export interface Speeches {
   flush(tenant: string, actor: string): void
   /** Ends an attempt from outside; resolves with what was said and its price, if it was said on this node. */
   cut(place: Place): Promise<{ text: string; note: Note } | undefined>
+  /** Words of a speaker on another node, as they come. False: some before them are missing, and nothing was heard. */
+  hear(place: Place, offset: number, text: string): boolean
+  /** That speaker has stopped. */
+  heardOut(place: Place, note: Note): void
+  /** Whoever speaks on this node, with everything said so far. */
+  speakers(): { place: Place; text: string }[]
+  /** Forgets speakers of other nodes for whose actors this one does not listen any more. */
+  letGo(isGone: (actor: string) => boolean): void
+  /** Nobody here says anything more. */
+  silence(): void
   /** The attempt is over for its watchers: finished or withdrawn. */
   close(tenant: string, actor: string, turn: string, over: boolean): void
   count(): number
@@ -53,33 +65,52 @@ interface Voice {
   length: number
   coalescer: Coalescer
   silenced: boolean
+  /** Speaks on another node. */
+  isForeign: boolean
   note: Note
   /** The last who spoke has ended. */
   ended: Promise<void>
+  isOver?: () => void
 }
 
 /** Milliseconds that a cut waits for the speaker to tell its price. */
 const FAREWELL = 500
 
-export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks: ChunkLog; clock: Clock; wheel: Wheel }): Speeches {
+interface Needs {
+  bus: Bus
+  chunks: ChunkLog
+  clock: Clock
+  wheel: Wheel
+  /** Hears of every speaker of this node that stops; true: it spoke for another node, and nothing of it is needed here any more. */
+  stopped?(place: Place, note: Note): boolean
+}
+
+export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => false }: Needs): Speeches {
   const voices = new Map<string, Voice>()
 
-  function begin(place: Place): Voice {
+  function begin(place: Place, said = ''): Voice {
     const { tenant, actor, turn, attempt } = place
     const room = roomOf(tenant, actor)
     const keep = chunks.open({ tenant, actor, turn, attempt })
     const voice: Voice = {
       place,
-      parts: [],
-      length: 0,
+      parts: said ? [said] : [],
+      length: said.length,
       silenced: false,
+      isForeign: false,
       note: {},
       ended: Promise.resolve(),
       coalescer: createCoalescer({
         clock,
         wheel,
+        from: said.length,
         send(offset, text) {
-          bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset, text } })
+          bus.publish({
+            room,
+            name: 'reply.delta',
+            payload: { conversation: actor, turn, attempt, offset, text },
+            ...(voice.place.work && { work: voice.place.work }),
+          })
           failpoint('delta.spoken')
           keep(offset, text)
           voice.parts.push(text)
@@ -90,15 +121,29 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
     return voice
   }
 
+  /** One whose words come in letters; they are in the log already. */
+  function foreign(place: Place): Voice {
+    let isOver = () => {}
+    const ended = new Promise<void>((resolve) => {
+      isOver = resolve
+    })
+    const coalescer = { add() {}, flush() {} }
+    return { place, parts: [], length: 0, silenced: false, isForeign: true, note: {}, ended, isOver, coalescer }
+  }
+
   return {
     open(place) {
       const key = roomOf(place.tenant, place.actor)
       let voice = voices.get(key)
-      if (!voice || voice.place.turn !== place.turn || voice.place.attempt !== place.attempt) {
+      if (!voice || voice.isForeign || voice.place.turn !== place.turn || voice.place.attempt !== place.attempt) {
         if (voice) voice.silenced = true
-        voice = begin(place)
+        // The rounds before were spoken on another node: what they said stands.
+        const goesOn = voice?.isForeign && voice.place.turn === place.turn && voice.place.attempt === place.attempt
+        voice = begin(place, goesOn ? textOf(voice as Voice) : '')
         voices.set(key, voice)
       }
+      // A later round is another piece of work.
+      voice.place = place
       const mine = voice
       // Each round of an attempt has an end and a price of its own.
       mine.note = {}
@@ -120,9 +165,46 @@ export function createSpeeches({ bus, chunks, clock, wheel }: { bus: Bus; chunks
         end() {
           if (!mine.silenced) mine.coalescer.flush()
           over()
+          if (stopped(mine.place, mine.note) && voices.get(key) === mine) voices.delete(key)
         },
       }
     },
+    hear(place, offset, text) {
+      const { tenant, actor, turn, attempt } = place
+      const key = roomOf(tenant, actor)
+      let voice = voices.get(key)
+      if (!voice?.isForeign || voice.place.turn !== turn || voice.place.attempt !== attempt) {
+        if (voice) voice.silenced = true
+        voice = foreign(place)
+        voices.set(key, voice)
+        chunks.inherit({ tenant, actor, turn })
+      }
+      if (voice.silenced) return true
+      if (offset > voice.length) return false
+      const fresh = text.slice(voice.length - offset)
+      if (!fresh) return true
+      bus.publish({ room: key, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset: voice.length, text: fresh } })
+      voice.parts.push(fresh)
+      voice.length += fresh.length
+      return true
+    },
+    heardOut({ tenant, actor, turn, attempt }, note) {
+      const voice = voices.get(roomOf(tenant, actor))
+      if (!voice?.isForeign || voice.place.turn !== turn || voice.place.attempt !== attempt) return
+      voice.note = note
+      voice.isOver?.()
+    },
+    letGo(isGone) {
+      for (const [key, { isForeign, place }] of voices) if (isForeign && isGone(place.actor)) voices.delete(key)
+    },
+    silence() {
+      for (const voice of voices.values()) voice.silenced = true
+      voices.clear()
+    },
+    speakers: () =>
+      [...voices.values()]
+        .filter(({ isForeign, silenced, length }) => !isForeign && !silenced && length > 0)
+        .map((voice) => ({ place: voice.place, text: textOf(voice) })),
     live(tenant, actor) {
       const voice = voices.get(roomOf(tenant, actor))
       if (!voice || voice.length === 0) return undefined

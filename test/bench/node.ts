@@ -1,4 +1,5 @@
 /** A node as `runtime/system.ts` joins it, with its insides in reach and models that a benchmark brings. In a worker only. */
+import { ownStage } from '../../runtime/cluster/stage.ts'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createKnowledge } from '../../actors/knowledge.ts'
@@ -8,6 +9,7 @@ import type { ModelSettings } from '../../actors/models/tiers.ts'
 import type { Database } from '../../sql/database.ts'
 import { demo, keepTenant } from '../../sql/tenants.ts'
 import { memoryBus } from '../../runtime/cluster/bus.memory.ts'
+import { aloneOwnership } from '../../runtime/cluster/ownership.alone.ts'
 import type { Bus } from '../../runtime/cluster/bus.ts'
 import { createAuthenticator } from '../../runtime/gateway/auth.ts'
 import { createDesk } from '../../runtime/gateway/desk.ts'
@@ -56,7 +58,7 @@ export async function openNode({ settings = {}, provider, limits, through = (db)
     db,
     bus,
     log: silent,
-    node: 'bench',
+    ownership: aloneOwnership(db, { node: 'bench', life: 'bench' }),
     ...(limits && { limits }),
     slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
   })
@@ -69,7 +71,7 @@ export async function openNode({ settings = {}, provider, limits, through = (db)
     isDraining: () => false,
   })
   const http = createServer()
-  const sockets = openSockets({ http, db, bus, engine, desk, authenticate, log: silent, origins: [], frameLimit: 64_000 })
+  const sockets = openSockets({ http, db, bus, stage: ownStage(engine), desk, authenticate, log: silent, origins: [], frameLimit: 64_000 })
   await engine.start()
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`, bus, speeches: engine.speeches, sockets, engine }

@@ -7,6 +7,7 @@ import { loadActor } from '../../sql/actors.ts'
 import type { Database } from '../../sql/database.ts'
 import { draft, policy, sorted } from '../support/samples.ts'
 import { quantile } from './bench.ts'
+import { nobodyElse } from '../../runtime/cluster/others.ts'
 import { populate, stepFrom, tenant } from './store.ground.ts'
 
 export interface Run {
@@ -20,7 +21,7 @@ export interface Run {
 /** The commit path alone. */
 export async function commits(db: Database, busy: number, seconds: number): Promise<Run> {
   await populate(db, 'ours', busy)
-  const { commit } = createCommitter(db, { node: 'bench' })
+  const { commit } = createCommitter(db, { ownership: everything })
   return during(busy, seconds, async (at, isOver, timed) => {
     for (let version = 1; !isOver(); version++) {
       const outcome = await timed(() => commit(stepFrom(version, `ours${at}`)))
@@ -28,6 +29,8 @@ export async function commits(db: Database, busy: number, seconds: number): Prom
     }
   })
 }
+
+const everything = { me: { node: 'bench', life: 'bench' }, epochOf: () => 0, ousted: async () => {} }
 
 const outputs: Record<string, () => unknown> = { classify: () => sorted(), answer: () => draft(), validate: () => ({ pass: true }) }
 
@@ -42,7 +45,12 @@ export async function steps(db: Database, busy: number, seconds: number, pace?: 
   const host = createHost({
     clock: systemClock,
     log: silent,
-    committer: createCommitter(db, { node: 'bench' }),
+    committer: createCommitter(db, { ownership: everything }),
+    ownership: everything,
+    ...nobodyElse,
+    waiting: async () => [],
+    settled: async () => {},
+    ownerOf: async () => 'someone',
     load: (tenant, actor) => loadActor(db, tenant, actor),
     bury: async (_, error) => {
       throw error
@@ -64,7 +72,7 @@ export async function steps(db: Database, busy: number, seconds: number, pace?: 
         if (due !== undefined) await new Promise((resolve) => setTimeout(resolve, due - performance.now()))
         let told: Told = await timed(() => host.tell({ ...from, ...(turn === 0 && { birth }) }), due)
         for (;;) {
-          const call = told.duplicate ? undefined : told.step.calls[0]
+          const call = told.duplicate ? undefined : told.step.calls?.[0]
           if (!call) break
           const output = outputs[call.src]?.()
           told = await timed(() => host.tell({ tenant, actor, inside: true, envelope: { call: call.id, output } }))

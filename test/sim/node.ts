@@ -2,9 +2,11 @@
  * One life of a node: everything that `runtime/system.ts` puts together, on simulated time, behind a simulated cable and with a
  * door that has no transport. A killed node goes on as a ghost that hears nothing, whose clock stands still and whom nobody hears.
  */
+import { ownStage } from '../../runtime/cluster/stage.ts'
 import { createModels } from '../../actors/models/models.ts'
 import { watched } from '../../actors/models/watchdog.ts'
 import { memoryBus } from '../../runtime/cluster/bus.memory.ts'
+import { aloneOwnership } from '../../runtime/cluster/ownership.alone.ts'
 import { attend } from '../../runtime/gateway/attend.ts'
 import { relieve } from '../../runtime/gateway/backpressure.ts'
 import { createDesk } from '../../runtime/gateway/desk.ts'
@@ -47,7 +49,6 @@ export function createNode({ name, life, time, store, weather, providers, chance
   const incarnation = `${name}.${life}`
   let alive = true
   let open = false
-  let isOusted = false
   let rings = 0
   const clock: Clock = {
     now: time.now,
@@ -81,15 +82,15 @@ export function createNode({ name, life, time, store, weather, providers, chance
     clock,
     random: chance.next,
   })
+  const ownership = aloneOwnership(db, { node: name, life: incarnation })
   const engine = createEngine({
     db,
     bus,
     log,
-    node: name,
+    // Who counts as gone does not find out.
+    ownership,
     clock,
     limits,
-    // Who counts as gone does not find out: its question is never answered. There is no other process that could take the name.
-    presence: { hold: () => (isOusted ? new Promise(() => {}) : Promise.resolve(true)), lost() {} },
     slots: (speeches) => slotsOf({ db, bus, models, knowledge: { search: async () => [] } as never, speeches }),
   })
   const sockets = new Set<ServerSide>()
@@ -124,7 +125,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
     enter(socket) {
       if (!alive || !open) return undefined
       sockets.add(socket)
-      return attend({ db, bus, engine, desk, log, pages }, rooms, socket as unknown as ChatSocket)
+      return attend({ db, bus, stage: ownStage(engine), desk, log, pages }, rooms, socket as unknown as ChatSocket)
     },
     left(socket) {
       if (!alive) return
@@ -135,7 +136,6 @@ export function createNode({ name, life, time, store, weather, providers, chance
 
   async function start() {
     try {
-      await db.sql`insert into nodes (node, lock_key) values (${name}, 0) on conflict (node) do nothing`
       await engine.start()
       if (!alive) return
       open = true
@@ -164,7 +164,6 @@ export function createNode({ name, life, time, store, weather, providers, chance
     start,
     /** Nobody comes to it any more; what it has begun goes on. */
     oust() {
-      isOusted = true
       open = false
       for (const socket of sockets) socket.conn.close()
     },

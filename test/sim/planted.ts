@@ -12,20 +12,24 @@ export const bugs: Bug[] = [
     // Keys of the rows that come with a step would stop a second writer too.
     name: 'no version check in the commit',
     edits: [
-      { file: 'sql/004_steps.sql', find: 'and a.version = s.version and', replace: 'and' },
-      { file: 'sql/004_steps.sql', find: 'gate.now, by_node from gate\n', replace: 'gate.now, by_node from gate on conflict do nothing\n' },
+      { file: 'sql/011_cluster.sql', find: 'and a.version = s.version and', replace: 'and' },
       {
-        file: 'sql/004_steps.sql',
+        file: 'sql/011_cluster.sql',
+        find: 'gate.now, by_node from gate\n',
+        replace: 'gate.now, by_node from gate on conflict do nothing\n',
+      },
+      {
+        file: 'sql/011_cluster.sql',
         find: 'c(id text, addr text, src text, input jsonb)\n',
         replace: 'c(id text, addr text, src text, input jsonb) on conflict do nothing\n',
       },
-      { file: 'sql/004_steps.sql', find: 't(id text, at bigint)\n', replace: 't(id text, at bigint) on conflict do nothing\n' },
+      { file: 'sql/011_cluster.sql', find: 't(id text, at bigint)\n', replace: 't(id text, at bigint) on conflict do nothing\n' },
       {
-        file: 'sql/004_steps.sql',
+        file: 'sql/011_cluster.sql',
         find: 'e(seq bigint, name text, payload jsonb)\n',
         replace: 'e(seq bigint, name text, payload jsonb) on conflict do nothing\n',
       },
-      { file: 'sql/004_steps.sql', find: 'where m.id is not null\n', replace: 'where m.id is not null on conflict do nothing\n' },
+      { file: 'sql/011_cluster.sql', find: 'where m.id is not null\n', replace: 'where m.id is not null on conflict do nothing\n' },
     ],
   },
   {
@@ -33,8 +37,9 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/host/host.ts',
-        find: 'const outcome = await commit(ask, row(ask, resident, step, now))',
-        replace: "void commit(ask, row(ask, resident, step, now)).catch(() => {})\n        const outcome = 'done' as Outcome",
+        find: 'const outcome = await commit(ask, row(ask, cell.shard, epoch, resident, step, now))',
+        replace:
+          "void commit(ask, row(ask, cell.shard, epoch, resident, step, now)).catch(() => {})\n        const outcome = 'done' as Outcome",
       },
     ],
   },
@@ -43,10 +48,14 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/host/host.ts',
-        find: 'const outcome = await commit(ask, row(ask, resident, step, now))',
-        replace: 'needs.committed(cell, step)\n        const outcome = await commit(ask, row(ask, resident, step, now))',
+        find: 'const outcome = await commit(ask, row(ask, cell.shard, epoch, resident, step, now))',
+        replace: 'needs.committed(cell, step)\n        const outcome = await commit(ask, row(ask, cell.shard, epoch, resident, step, now))',
       },
-      { file: 'runtime/host/host.ts', find: 'cell.unborn = false\n          needs.committed(cell, step)', replace: 'cell.unborn = false' },
+      {
+        file: 'runtime/host/host.ts',
+        find: 'cell.unborn = false\n          needs.committed(cell, step, resident ? undefined : ask.birth)',
+        replace: 'cell.unborn = false',
+      },
     ],
   },
   {
@@ -89,7 +98,7 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/host/speech.ts',
-        find: 'if (!voice || voice.place.turn !== place.turn || voice.place.attempt !== place.attempt) {',
+        find: 'if (!voice || voice.isForeign || voice.place.turn !== place.turn || voice.place.attempt !== place.attempt) {',
         replace: 'if (!voice || voice.place.turn !== place.turn) {',
       },
       {
@@ -101,7 +110,13 @@ export const bugs: Bug[] = [
   },
   {
     name: 'a stop does not reach the work',
-    edits: [{ file: 'runtime/host/engine.ts', find: 'for (const id of step.cancels) runner.cancel({ ...place, id })', replace: '' }],
+    edits: [
+      {
+        file: 'runtime/host/engine.ts',
+        find: 'if (runner.isRunning({ ...place, id })) runner.cancel({ ...place, id })',
+        replace: 'if (runner.isRunning({ ...place, id })) void id',
+      },
+    ],
   },
   {
     name: 'a stop is acknowledged and forgotten',
@@ -137,9 +152,9 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/gateway/join.ts',
-        find: 'enter(answer(page, heard, engine.speeches.live(tenant, conversation), after), page.conversation.owner)',
+        find: 'enter(answer(page, heard, stage.live(tenant, conversation), after), page.conversation.owner)',
         replace:
-          'const told = answer(page, heard, engine.speeches.live(tenant, conversation), after)\n    await new Promise((resolve) => setTimeout(resolve, 5))\n    enter(told, page.conversation.owner)',
+          'const told = answer(page, heard, stage.live(tenant, conversation), after)\n    await new Promise((resolve) => setTimeout(resolve, 5))\n    enter(told, page.conversation.owner)',
       },
     ],
   },
@@ -155,7 +170,10 @@ export const bugs: Bug[] = [
   },
   {
     name: 'nobody adopts the work of the life before',
-    edits: [{ file: 'runtime/host/patrol.ts', find: 'await adopt([node])', replace: '' }],
+    edits: [
+      { file: 'runtime/host/patrol.ts', find: 'await adopt()\n      next()', replace: 'next()' },
+      { file: 'runtime/host/patrol.ts', find: 'await adopt()\n      await takeWaiting()', replace: 'await takeWaiting()' },
+    ],
   },
   {
     name: 'durable events overtake words that are held back',
@@ -166,8 +184,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/host/host.ts',
-        find: 'cell.resident = undefined\n        cell.suspect = true\n        log.warn',
-        replace: 'cell.resident = undefined\n        log.warn',
+        find: 'if (epoch !== undefined) cell.suspect = true\n        log.warn',
+        replace: 'log.warn',
       },
       {
         file: 'runtime/host/resident.ts',

@@ -63,7 +63,7 @@ export async function openSimStore(): Promise<SimStore> {
   await new Promise((resolve) => setTimeout(resolve, 20)) // its last events draw from chance, which is soon taken over
   const tables = await pg.query<{ name: string }>(`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
-    where schemaname not in ('pg_catalog', 'information_schema') and tablename not in ('tenants', 'migrations')
+    where schemaname not in ('pg_catalog', 'information_schema') and tablename not in ('tenants', 'migrations', 'cluster', 'shards')
   `)
   const filled = tables.rows.map(({ name }) => `select '${name}' as name where exists (select from ${name})`).join(' union all ')
 
@@ -86,7 +86,7 @@ export async function openSimStore(): Promise<SimStore> {
       }
       const sql = connect(cable, 4)
       return {
-        db: { sql, kind: 'pglite', tidy: async () => {}, lost: new Promise(() => {}), close: async () => {} },
+        db: { sql, kind: 'pglite', application: 'nexus', tidy: async () => {}, lost: new Promise(() => {}), close: async () => {} },
         tear: () => {
           for (const one of [...open]) one.tear()
         },

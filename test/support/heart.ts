@@ -8,15 +8,17 @@ import type { AnswerAsk, Draft } from '../../machines/slot.ts'
 import type { Policy } from '../../machines/policy.ts'
 import { memoryBus } from '../../runtime/cluster/bus.memory.ts'
 import { type Bus, type Frame, roomOf } from '../../runtime/cluster/bus.ts'
+import type { Others } from '../../runtime/cluster/others.ts'
+import type { Ownership } from '../../runtime/cluster/ownership.ts'
 import { createEngine, spokenBefore } from '../../runtime/host/engine.ts'
 import type { Limits, Told } from '../../runtime/host/host.ts'
-import type { Presence } from '../../runtime/host/patrol.ts'
 import type { Slot } from '../../runtime/host/runner.ts'
 import type { Speeches } from '../../runtime/host/speech.ts'
 import { type Log, silent } from '../../runtime/watch/log.ts'
 import type { Database } from '../../sql/database.ts'
 import { demo } from '../../sql/tenants.ts'
 import { type HandClock, handClock } from './clock.ts'
+import { sharedOwnership } from './ownership.ts'
 import { draft, policy, sorted } from './samples.ts'
 
 export const tenant = demo.id
@@ -31,7 +33,8 @@ export interface Needs {
   bus?: Bus
   log?: Log
   limits?: Limits
-  presence?: Presence
+  others?: Others
+  ownership?: Ownership
   fill?: (speeches: Speeches) => Fillings
 }
 
@@ -57,7 +60,8 @@ export function createHeart({
   bus = memoryBus(),
   log = silent,
   limits,
-  presence,
+  others,
+  ownership = sharedOwnership(db, node),
   fill = () => ({}),
 }: Needs) {
   const slots = (speeches: Speeches): Record<string, Slot> => {
@@ -76,7 +80,7 @@ export function createHeart({
       },
     }
   }
-  const engine = createEngine({ db, bus, log, node, clock, slots, ...(limits && { limits }), ...(presence && { presence }) })
+  const engine = createEngine({ db, bus, log, ownership, clock, slots, ...(limits && { limits }), ...(others && { others }) })
   const birth = (conversation: string, more: Partial<Policy> = {}) => ({
     kind: 'conversation' as const,
     owner: 'someone',
@@ -85,6 +89,7 @@ export function createHeart({
   })
   return {
     engine,
+    life: ownership.me.life,
     clock,
     bus,
     birth,

@@ -5,6 +5,7 @@ import { readAsTenant } from '../../sql/tenant.ts'
 import { demo, keepTenant } from '../../sql/tenants.ts'
 import { type Heart, type Needs, createHeart, tenant } from './heart.ts'
 import type { Opened, Variant } from './postgres.ts'
+import { endLife } from './ownership.ts'
 import { freshStore } from './store.ts'
 import { until } from './until.ts'
 import { within } from './within.ts'
@@ -15,8 +16,10 @@ export function ward(test: uvu.Test<Record<string, unknown>>, variant: Variant) 
   const db = (): Database => store.db
   const chat = () => `c${++names}`
   const hearts: Heart[] = []
+  const crashed: Heart[] = []
 
   async function heart(needs: Partial<Needs> = {}): Promise<Heart> {
+    for (const { life } of crashed.splice(0)) await endLife(db(), life)
     const made = createHeart({ db: db(), ...needs })
     hearts.push(made)
     await within(10_000, made.engine.start(), 'the start')
@@ -40,6 +43,7 @@ export function ward(test: uvu.Test<Record<string, unknown>>, variant: Variant) 
   const crash = (one: Heart) => {
     one.engine.runner.abandon()
     one.engine.host.close()
+    crashed.push(one)
   }
 
   test.before(async () => {

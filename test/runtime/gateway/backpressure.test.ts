@@ -1,4 +1,5 @@
 /** Readers that cannot keep up, against the doors alone: the bus is played by hand, so that a flood needs no model. */
+import { ownStage } from '../../../runtime/cluster/stage.ts'
 import { once } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -39,7 +40,7 @@ const engine = { host: { position: () => undefined }, speeches: { live: () => un
 const desk = { open: async () => undefined, ownerOf: async () => undefined, check() {} } as unknown as Desk
 app.after(() => {
   app.post('/stream', (request, reply) =>
-    stream({ db, bus, engine }, request, reply, {
+    stream({ db, bus, stage: ownStage(engine) }, request, reply, {
       tenant: demo.id,
       conversation: (request.body as { conversation: string }).conversation,
       message: 'm',
@@ -49,7 +50,17 @@ app.after(() => {
   )
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
-const sockets = openSockets({ http: app.server, db, bus, engine, desk, authenticate, log: silent, origins: [], frameLimit: 1_000_000 })
+const sockets = openSockets({
+  http: app.server,
+  db,
+  bus,
+  stage: ownStage(engine),
+  desk,
+  authenticate,
+  log: silent,
+  origins: [],
+  frameLimit: 1_000_000,
+})
 const url = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`
 
 test.after(async () => {

@@ -1,4 +1,5 @@
 /** The seam of a join, on a real store whose answers can come late. */
+import { ownStage } from '../../../runtime/cluster/stage.ts'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { join } from '../../../runtime/gateway/join.ts'
@@ -46,7 +47,7 @@ test('a conversation that is begun while somebody joins is not missed by a word'
   let joined: Joined | undefined
   await within(
     10_000,
-    join({ db: slow, bus: one.bus, engine: one.engine }, tenant, c, { seq: 0 }, (answer) => {
+    join({ db: slow, bus: one.bus, stage: ownStage(one.engine) }, tenant, c, { seq: 0 }, (answer) => {
       joined = answer
       one.bus.watch(roomOf(tenant, c), ({ payload }) => {
         const { seq } = payload as { seq?: number }
@@ -90,7 +91,7 @@ test('what happens while somebody joins is in the answer, and nothing of it come
   const slow = meanwhile(db(), () => through('m2'))
   await within(
     10_000,
-    join({ db: slow, bus, engine: one.engine }, tenant, c, { seq: stood }, (answer) => {
+    join({ db: slow, bus, stage: ownStage(one.engine) }, tenant, c, { seq: stood }, (answer) => {
       joined = answer
     }),
   )
@@ -115,7 +116,7 @@ test('whoever joins where another node has moved the conversation brings its wat
   let joined: Joined | undefined
   await within(
     10_000,
-    join({ db: db(), bus: one.bus, engine: one.engine }, tenant, c, { seq: stood }, (answer) => (joined = answer)),
+    join({ db: db(), bus: one.bus, stage: ownStage(one.engine) }, tenant, c, { seq: stood }, (answer) => (joined = answer)),
   )
   assert.is(joined?.seq, two.engine.host.position(tenant, c))
   assert.is(one.engine.host.position(tenant, c), joined?.seq)
@@ -135,7 +136,9 @@ test('nobody comes in while this node is behind what they would be shown', async
   let entered = 0
   const refused = await within(
     10_000,
-    join({ db: db(), bus: one.bus, engine: behind }, tenant, c, undefined, () => entered++).catch((error: { code?: string }) => error.code),
+    join({ db: db(), bus: one.bus, stage: ownStage(behind) }, tenant, c, undefined, () => entered++).catch(
+      (error: { code?: string }) => error.code,
+    ),
   )
   assert.equal([refused, reads, entered], ['store.unavailable', 1, 0])
 })

@@ -30,14 +30,14 @@ const refusing = (code: string, bad: string) => (rows: Sent) =>
 
 test('steps of one moment travel as one statement, and each hears its own fate', async () => {
   const { db, sent } = store((rows) => rows.filter(({ actor }) => actor !== 'b').map(({ n }) => ({ n, outcome: 'done' })))
-  const { commit } = createCommitter(db, { node: 'n1' })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } } })
   assert.equal(await within(1_000, Promise.all(['a', 'b', 'c'].map((actor) => commit(row(actor))))), ['done', 'fenced', 'done'])
   assert.is(sent.length, 1)
 })
 
 test('while two batches are on their way the next one gathers', async () => {
   const { db, sent, release } = store(done, { slow: true })
-  const { commit } = createCommitter(db, { node: 'n1', lanes: 2 })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } }, lanes: 2 })
   const all: Promise<unknown>[] = []
   for (let n = 0; n < 10; n++) {
     all.push(commit(row(`a${n}`)))
@@ -59,7 +59,7 @@ test('while two batches are on their way the next one gathers', async () => {
 
 test('no statement carries more steps than it may', async () => {
   const { db, sent } = store(done)
-  const { commit } = createCommitter(db, { node: 'n1', most: 4 })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } }, most: 4 })
   await within(1_000, Promise.all(Array.from({ length: 10 }, (_, n) => commit(row(`a${n}`)))))
   assert.equal(
     sent.map((rows) => rows.length),
@@ -74,7 +74,7 @@ test('a conflict breaks a batch, which is sent again one by one', async () => {
     first = false
     return Promise.reject(Object.assign(new Error('twice'), { code: '23505' }))
   })
-  const { commit } = createCommitter(db, { node: 'n1' })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } } })
   assert.equal(await within(1_000, Promise.all([commit(row('a')), commit(row('b'))])), ['done', 'done'])
   assert.equal(
     sent.map((rows) => rows.length),
@@ -85,7 +85,7 @@ test('a conflict breaks a batch, which is sent again one by one', async () => {
 for (const code of ['22P05', '22003', '23505', '54000']) {
   test(`a step that the store cannot hold (${code}) is refused alone`, async () => {
     const { db, sent } = store(refusing(code, 'bad'))
-    const { commit } = createCommitter(db, { node: 'n1' })
+    const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } } })
     const [a, bad, c] = await within(1_000, Promise.allSettled([commit(row('a')), commit(row('bad')), commit(row('c'))]))
     assert.equal([a?.status, c?.status], ['fulfilled', 'fulfilled'])
     assert.instance((bad as PromiseRejectedResult).reason, Unstorable)
@@ -95,7 +95,7 @@ for (const code of ['22P05', '22003', '23505', '54000']) {
 
 test('many steps are shared out among the lanes, so that none stands idle', async () => {
   const { db, sent, release } = store(done, { slow: true })
-  const { commit } = createCommitter(db, { node: 'n1', lanes: 2 })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } }, lanes: 2 })
   const all = Promise.all(Array.from({ length: 60 }, (_, n) => commit(row(`a${n}`))))
   await settled()
   assert.equal(
@@ -112,7 +112,7 @@ test('a step whose row somebody else holds is tried again alone, and keeps nobod
   const { db, sent } = store((rows) =>
     isHeld && rows.some(({ actor }) => actor === 'held') ? Promise.reject(Object.assign(new Error('no'), { code: '55P03' })) : done(rows),
   )
-  const { commit } = createCommitter(db, { node: 'n1', clock, lanes: 1 })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } }, clock, lanes: 1 })
   let told: unknown
   const held = commit(row('held')).then((outcome) => {
     told = outcome
@@ -131,7 +131,7 @@ test('a step whose row somebody else holds is tried again alone, and keeps nobod
 test('a step that is kept out for too long is given up', async () => {
   const clock = handClock()
   const { db } = store(refusing('55P03', 'held'))
-  const { commit } = createCommitter(db, { node: 'n1', clock })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } }, clock })
   const held = commit(row('held')).catch((error) => error)
   await settled()
   await clock.pass(6_000)
@@ -142,7 +142,7 @@ test('a step that is kept out for too long is given up', async () => {
 
 test('a store that does not answer leaves the fate of all its steps unknown', async () => {
   const { db, sent } = store(() => Promise.reject(Object.assign(new Error('gone'), { code: 'CONNECTION_CLOSED' })))
-  const { commit } = createCommitter(db, { node: 'n1' })
+  const { commit } = createCommitter(db, { ownership: { me: { node: 'n1', life: 'l1' } } })
   const told = await within(1_000, Promise.allSettled([commit(row('a')), commit(row('b'))]))
   assert.ok(told.every((one) => one.status === 'rejected' && !(one.reason instanceof Unstorable)))
   assert.is(sent.length, 1)

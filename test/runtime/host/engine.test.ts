@@ -8,6 +8,7 @@ import { createCommitter } from '../../../runtime/host/committer.ts'
 import { defaultLimits } from '../../../runtime/host/host.ts'
 import type { Database, Transaction } from '../../../sql/database.ts'
 import { keepEnvelope } from '../../../sql/inbox.ts'
+import { shardOf } from '../../../runtime/cluster/shards.ts'
 import { type StepRow, commitSteps } from '../../../sql/steps.ts'
 import { readAsTenant } from '../../../sql/tenant.ts'
 import { handClock } from '../../support/clock.ts'
@@ -48,7 +49,8 @@ for (const variant of stores()) {
     about: { seq: 0, owner: 'o', channel: 'web' },
     ...more,
   })
-  const commit = async (...steps: StepRow[]) => commitSteps(db(), steps, 'n1')
+  const me = { node: 'n1', life: 'l1' }
+  const commit = async (...steps: StepRow[]) => commitSteps(db(), steps, me)
 
   test('a step moves its actor by one version, and a stale version is fenced', async () => {
     const c = chat()
@@ -58,11 +60,17 @@ for (const variant of stores()) {
     assert.equal(await commit(row(c, 0)), ['fenced'])
   })
 
-  test('a newer epoch gets in and shuts the door behind it', async () => {
-    const c = chat()
-    await commit(row(c, 0, { epoch: 1 }))
-    assert.equal(await commit(row(c, 1, { epoch: 2 })), ['done'])
-    assert.equal(await commit(row(c, 2, { epoch: 1 })), ['fenced'])
+  test('only the epoch of the shard gets in, and a newer one shuts the door behind it', async () => {
+    const [c, d] = [chat(), chat()]
+    const own = { shard: 9 }
+    assert.equal(await commit(row(c, 0, own)), ['done'])
+    await db().sql`update shards set epoch = 1 where shard = 9`
+    assert.equal(await commit(row(c, 1, own), row(d, 0, own)), ['ousted', 'ousted'])
+    assert.equal(await commit(row(c, 1, { ...own, epoch: 1 }), row(d, 0)), ['done', 'done'])
+    assert.equal(await commit(row(c, 2, { ...own, epoch: 2 })), ['ousted'])
+    await db().sql`update shards set epoch = 0 where shard = 9`
+    // The row itself remembers: no shard may ever go back.
+    assert.equal(await commit(row(c, 2, own)), ['fenced'])
   })
 
   test('a key that is known makes the step a duplicate, which changes nothing', async () => {
@@ -137,7 +145,7 @@ for (const variant of stores()) {
     `
     await db().sql.begin(async (sql) => {
       const before = await scans(sql)
-      await commitSteps({ sql } as unknown as Database, [row(c, 1, { dedup: 'k1', emits: [{ seq: 1, name: 'x', payload: {} }] })], 'n1')
+      await commitSteps({ sql } as unknown as Database, [row(c, 1, { dedup: 'k1', emits: [{ seq: 1, name: 'x', payload: {} }] })], me)
       assert.equal([...(await scans(sql))], [...before])
     })
   })
@@ -174,7 +182,7 @@ for (const variant of stores()) {
       const all = Array.from({ length: 32 }, chat)
       const held = all[7] as string
       await commit(...all.map((c) => row(c, 0)))
-      const { commit: send } = createCommitter(db(), { node: 'n1' })
+      const { commit: send } = createCommitter(db(), { ownership: { me } })
       const told = new Set<string>()
       const steps: Promise<unknown>[] = []
       await db().sql.begin(async (sql) => {
@@ -584,8 +592,8 @@ for (const variant of stores()) {
       envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm1', text: 'kept' } } },
       birth: quiet.birth(c),
     }
-    assert.is(await keepEnvelope(db(), tenant, c, 'message:m1', kept), true)
-    assert.is(await keepEnvelope(db(), tenant, c, 'message:m1', kept), false)
+    const keep = () => keepEnvelope(db(), { tenant, actor: c, shard: shardOf(c) }, 'message:m1', kept, 256)
+    assert.equal([await keep(), await keep()], ['kept', 'waiting'])
     const one = await heart()
     await finished(c)
     assert.is((await one.say(c, 'm1')).duplicate, true)

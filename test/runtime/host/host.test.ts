@@ -1,4 +1,5 @@
 /** The order of things in the host, on a store that is a map and a clock that a test moves. */
+import { nobodyElse } from '../../../runtime/cluster/others.ts'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Unstorable } from '../../../runtime/host/committer.ts'
@@ -59,6 +60,11 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
         return outcome
       },
     },
+    ownership: { epochOf: () => 0, ousted: async () => {} },
+    ...nobodyElse,
+    waiting: async () => [],
+    settled: async () => {},
+    ownerOf: async () => 'o',
     async load(_, actor): Promise<StoredActor | undefined> {
       log.push(`load ${actor}`)
       await settled(1)

@@ -1,0 +1,144 @@
+/**
+ * Events for actors that live elsewhere: durable first, then a word to the owner, then what became of it by its echo. Nothing here is
+ * needed for an event to be applied: an owner that hears no word finds it in its inbox, and a lost echo is looked up.
+ */
+import { randomUUID } from 'node:crypto'
+import { Refusal, type RefusalCode } from '../../machines/refusal.ts'
+import type { Database } from '../../sql/database.ts'
+import { fateOf, keepEnvelope } from '../../sql/inbox.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Ask, Effect, Fate, KeptEvent, Told } from '../host/host.ts'
+import type { Envelope } from '../host/tree.ts'
+import type { Membership } from './membership.ts'
+import type { Letter, Peer } from './post.ts'
+import { shardOf } from './shards.ts'
+
+interface Place {
+  tenant: string
+  actor: string
+}
+
+export interface Dispatch {
+  elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>
+  echo(place: Place, kept: KeptEvent, fate: Fate): void
+  /** True: it was a letter for us. */
+  hear(letter: Letter): boolean
+  counts(): { waiting: number }
+}
+
+interface Needs {
+  db: Database
+  membership(): Pick<Membership, 'me' | 'ownerOf'>
+  send(to: Peer, letter: Letter): void
+  /** Applies what waits for an actor of ours. */
+  takeIn(tenant: string, actor: string): void
+  clock: Clock
+  /** Events that may wait for one actor. */
+  most: number
+}
+
+/** Milliseconds until the first look whether the echo got lost, between further ones, and until nobody waits any more. */
+const FIRST = 250
+const NEXT = 500
+const PATIENCE = 10_000
+
+/** The end of a piece of work is told once, whoever tells it; has_end_waiting in 011_cluster.sql spells it likewise. */
+const keyOf = (envelope: Envelope): string =>
+  'call' in envelope && !('event' in envelope)
+    ? `call:${envelope.call}`
+    : 'timer' in envelope
+      ? `timer:${envelope.timer}`
+      : `ask:${randomUUID()}`
+
+interface Echo {
+  duplicate?: true
+  effect?: Effect
+  code?: RefusalCode
+  details?: unknown
+}
+
+export function createDispatch({ db, membership, send, takeIn, clock, most }: Needs): Dispatch {
+  /** Who waits to hear what became of an event. */
+  const waiting = new Map<string, (echo: Echo) => void>()
+  const nameOf = ({ tenant, actor }: Place, dedup: string) => `${tenant}/${actor}#${dedup}`
+
+  function wake({ tenant, actor }: Place) {
+    const owner = membership().ownerOf(shardOf(actor))
+    if (!owner) return // whoever gets the shard looks for what waits
+    if (owner.life === membership().me.life) takeIn(tenant, actor)
+    else send(owner, { type: 'wake', tenant, actor })
+  }
+
+  function settle(name: string, echo: Echo) {
+    waiting.get(name)?.(echo)
+  }
+
+  function outcome(place: Place, dedup: string): Promise<Told> {
+    const name = nameOf(place, dedup)
+    return new Promise((resolve, reject) => {
+      let takeBack = () => {}
+      const over = () => {
+        takeBack()
+        waiting.delete(name)
+      }
+      waiting.set(name, ({ duplicate, effect, code, details }) => {
+        over()
+        if (code) reject(new Refusal(code, { details }))
+        else if (duplicate || !effect) resolve({ duplicate: true })
+        else resolve({ duplicate: false, step: effect })
+      })
+      const until = clock.ticks() + PATIENCE
+      const look = (ms: number) => {
+        takeBack = clock.after(ms, async () => {
+          const fate = await fateOf(db, place.tenant, place.actor, dedup).catch(() => 'waiting' as const)
+          if (!waiting.has(name)) return
+          if (fate === 'applied') return settle(name, { duplicate: true })
+          // It is kept, or its key is free again: either way the sender may ask once more under the same key.
+          if (fate === undefined || clock.ticks() > until) return settle(name, { code: 'store.unavailable' })
+          wake(place)
+          look(NEXT)
+        })
+      }
+      look(FIRST)
+    })
+  }
+
+  return {
+    async elsewhere({ tenant, actor, envelope, birth, dedup = keyOf(envelope), inside }) {
+      const place = { tenant, actor }
+      const { node, life } = membership().me
+      const kept = await keepEnvelope(
+        db,
+        { ...place, shard: shardOf(actor) },
+        dedup,
+        { envelope, ...(birth && { birth }), ...(!inside && { origin: { node, life } }) },
+        // What comes from inside was counted when it was let in.
+        inside ? 2_147_483_647 : most,
+      )
+      if (kept === 'full') throw new Refusal('mailbox.full')
+      if (kept === 'applied') return { told: Promise.resolve({ duplicate: true }) }
+      const told = inside ? Promise.resolve<Told>({ duplicate: true }) : outcome(place, dedup)
+      wake(place)
+      return { told }
+    },
+    echo(place, { dedup, origin }, fate) {
+      if (!origin) return
+      const echo: Echo =
+        'refusal' in fate
+          ? { code: fate.refusal.code, details: fate.refusal.details }
+          : fate.told.duplicate
+            ? { duplicate: true }
+            : { effect: { emits: fate.told.step.emits, cancels: fate.told.step.cancels, disarms: fate.told.step.disarms } }
+      const name = nameOf(place, dedup)
+      if (origin.life === membership().me.life) settle(name, echo)
+      else send(origin, { type: 'echo', name, echo })
+    },
+    hear(letter) {
+      if (letter.type === 'wake') takeIn(letter.tenant as string, letter.actor as string)
+      else if (letter.type === 'echo') settle(letter.name as string, letter.echo as Echo)
+      else return false
+      return true
+    },
+    counts: () => ({ waiting: waiting.size }),
+  }
+}

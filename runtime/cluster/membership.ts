@@ -1,0 +1,418 @@
+/**
+ * This node among the others: it lives by a lease that it renews, watches its neighbour, takes what is its own by right and gives
+ * away what is not. The store decides; what is told by letters only makes it quick.
+ *
+ * A node that cannot prove its lease stops by itself before others may start: no step after `FENCE`, no word after `SILENCE`, and the
+ * others wait for `LEASE`. After its silence it is a new life, to which nothing belongs.
+ */
+import { randomUUID } from 'node:crypto'
+import {
+  type StoredNode,
+  beatNode,
+  buryNode,
+  claimShards,
+  drainNode,
+  enterNode,
+  handOverShards,
+  holdLock,
+  leaveNode,
+} from '../../sql/cluster.ts'
+import type { Database } from '../../sql/database.ts'
+import type { Doer } from '../../sql/effects.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../watch/log.ts'
+import { type Chart, type Move, chartOf, emptyChart, moved, neighbourOf, planFor } from './chart.ts'
+import type { Lease } from './lease.ts'
+import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
+import type { Held, Ownership } from './ownership.ts'
+
+export const LEASE = 5_000
+export const FENCE = 3_000
+export const SILENCE = 4_000
+const BEAT = 1_000
+/** Milliseconds that a beat may take, and a step that is under way while its shard is given away. */
+const PATIENCE = 2_000
+/** Milliseconds for a lease elsewhere. */
+const SOON = 500
+/** Milliseconds between looks at our own silence. */
+const CHECK = 250
+/** Milliseconds without Postgres after which a lease elsewhere is not renewed either: whoever cannot store cannot own. */
+const STOREFUL = 10_000
+/** Shards in one claim. */
+const PORTION = 256
+
+export interface Membership extends Ownership {
+  /** The epoch under which we speak for this shard: also while the last steps of one that is given away come to their end. */
+  voiceOf(shard: number): number | undefined
+  /** Whose it is; undefined: nobody's who lives. */
+  ownerOf(shard: number): StoredNode | undefined
+  chart(): Chart
+  peers(): StoredNode[]
+  isDraining(): boolean
+  /** Too long without a proof of our lease to say anything. */
+  isSilent(): boolean
+  /** Milliseconds by which the store's clock is ahead of ours. */
+  skew(): number
+  /** Somebody says that these have moved. */
+  hear(moves: readonly Move[]): void
+  /** Reads the map anew. Never throws. */
+  look(): Promise<void>
+  /** Takes nothing more and gives away what it has. Resolves once that is done, or there is nobody to give it to. */
+  drain(): Promise<void>
+  /** Leaves for good: whatever it has is free. */
+  leave(): Promise<void>
+  /** Ends without a word, as a process does that is killed. */
+  stop(): void
+}
+
+export interface MembershipNeeds {
+  db: Database
+  /** One connection of our own: our lock lives on it, and no beat stands in line behind work. */
+  lane: Pick<Database, 'sql'>
+  node: string
+  machines: Record<string, number>
+  version: string
+  url(): string | undefined
+  application: string
+  clock: Clock
+  log: Log
+  /** Waits for locks; without it locks tell nothing here, and leases alone count. */
+  watchLock?: (key: number) => LockWatch
+  lease?: Lease
+  newLife?: () => string
+  on: {
+    /** A life begins: letters are written in its name from now on. */
+    born(me: Doer): Promise<void>
+    /** All that was ours is not any more, and whatever runs here is somebody else's. */
+    surrendered(): void
+    gained(shards: ReadonlySet<number>): void
+    lost(shards: ReadonlySet<number>): void
+    /** These are about to be given away. Resolves when their steps are over. */
+    giving(shards: ReadonlySet<number>, to: ReadonlyMap<number, string>): Promise<void>
+    /** We could not prove our lease for a while, and can again: what was put off is to be looked for. */
+    resumed(): void
+    /** To be told to everybody: shards have moved; without any, nodes have come or gone. */
+    news(moves: readonly Move[]): void
+    /** The map was read or has changed. */
+    charted(chart: Chart): void
+    /** An operator asks us to give everything away. */
+    drained(): void
+    /** Another process has our name. */
+    ousted(): void
+  }
+}
+
+export function createMembership(needs: MembershipNeeds): Membership {
+  const { db, lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
+  let me: Doer = { node, life: newLife() }
+  let chart = emptyChart()
+  let held = new Map<number, number>()
+  const moving = new Set<number>()
+  /** When our lease was last proven, and when Postgres last did so, by ticks. */
+  let proof = Number.NEGATIVE_INFINITY
+  let storeProof = Number.NEGATIVE_INFINITY
+  /** Since when the store has answered without a break. */
+  let contact = Number.NEGATIVE_INFINITY
+  let skew = 0
+  let state: 'out' | 'in' | 'silent' | 'over' = 'out'
+  let draining = false
+  let toldDraining = false
+  let toldSkew = false
+
+  const sinceProof = () => clock.ticks() - proof
+  const isFenced = () => state !== 'in' || sinceProof() > FENCE
+  const isSilent = () => state !== 'in' || sinceProof() > SILENCE
+
+  const neighbours = watchLock && createNeighbourWatch({ clock, log, watch: watchLock, free: buryDead })
+
+  // A life ----------------------------------------------------------------------------------------------------------------
+
+  async function enter() {
+    if (watchLock) await keepLock()
+    const began = clock.ticks()
+    const entry = { ...me, machines, version, url: url(), application, hasLock: watchLock !== undefined, lease: LEASE }
+    if (!(await enterNode(lane, entry))) throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+    proof = storeProof = contact = began
+    state = 'in'
+    await on.born(me)
+    if (lease) await soon(lease.give(me.life, LEASE), undefined) // the beat tries again
+  }
+
+  /** Somebody who looks whether we live holds the lock for a moment: only who finds it taken again and again has lost it. */
+  async function keepLock() {
+    for (let tries = 1; !(await holdLock(lane, node)); tries++) {
+      if (tries === 5) throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+      await pause(50)
+    }
+  }
+
+  function surrender(why: string) {
+    if (state !== 'in') return
+    state = 'silent'
+    const had = new Set(held.keys())
+    held = new Map()
+    moving.clear()
+    log.warn({ node, shards: had.size }, why)
+    if (had.size > 0) on.lost(had)
+    on.surrendered()
+  }
+
+  async function enterAnew() {
+    surrender('the lease of this node has run out: what it had is somebody else’s')
+    me = { node, life: newLife() }
+    await enter()
+    if (draining) await drainNode(lane, node)
+    log.info({ node, life: me.life }, 'this node has entered anew')
+  }
+
+  // A look ----------------------------------------------------------------------------------------------------------------
+
+  let looking: Promise<void> | undefined
+  let again = false
+
+  /** One at a time; whoever asks meanwhile is served by the next. */
+  function look(): Promise<void> {
+    if (looking) {
+      again = true
+      return looking
+    }
+    looking = lookOnce()
+      .catch((error) => log.warn({ err: error, node }, 'the map of the cluster could not be read'))
+      .finally(() => {
+        looking = undefined
+        if (!again) return
+        again = false
+        void look()
+      })
+    return looking
+  }
+
+  async function lookOnce() {
+    if (state === 'over') return
+    if (state === 'silent') await enterAnew()
+    if (watchLock) {
+      try {
+        await keepLock()
+      } catch (error) {
+        if ((error as Error).message.startsWith('A node named')) return on.ousted()
+        throw error
+      }
+    }
+    const began = clock.ticks()
+    const beat = await timely(beatNode(lane, me.life, LEASE))
+    if ((state as string) === 'over') return
+    if (!beat.alive) return enterAnew().then(() => void look())
+    if (began - storeProof > 2.5 * BEAT) contact = began
+    const wasFenced = isFenced()
+    proof = Math.max(proof, began)
+    storeProof = began
+    noteSkew(beat.now, clock.ticks() - began)
+    const own = beat.nodes.find(({ life }) => life === me.life)
+    draining ||= own?.draining ?? false
+    redraw(chartOf(beat))
+    if (wasFenced) on.resumed()
+    if (own?.draining && !toldDraining) {
+      toldDraining = true
+      on.drained()
+    }
+    if (lease && !(await soon(lease.renew(me.life, LEASE), true))) await soon(lease.give(me.life, LEASE), undefined)
+    if (await buryLate()) again = true
+    await balance()
+  }
+
+  function noteSkew(now: number, took: number) {
+    skew = now - (clock.now() - took / 2)
+    if (Math.abs(skew) < 5_000 || toldSkew) return
+    toldSkew = true
+    log.warn({ node, seconds: Math.round(skew / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')
+  }
+
+  /** Takes a chart for true, and whatever follows for what is ours. */
+  function redraw(next: Chart) {
+    chart = next
+    const now = new Map<number, number>()
+    for (const [shard, life] of chart.lives.entries()) if (life === me.life) now.set(shard, chart.epochs[shard] as number)
+    const lost = new Set([...held].filter(([shard, epoch]) => now.get(shard) !== epoch).map(([shard]) => shard))
+    const gained = new Set([...now].filter(([shard, epoch]) => held.get(shard) !== epoch).map(([shard]) => shard))
+    held = now
+    for (const shard of lost) moving.delete(shard)
+    if (lost.size > 0) on.lost(lost)
+    if (state === 'in') neighbours?.follow(neighbourOf(node, chart.nodes))
+    on.charted(chart)
+    if (gained.size > 0) on.gained(gained)
+  }
+
+  async function balance() {
+    const { claim, give } = planFor(me.life, chart, LEASE)
+    for (let from = 0; from < claim.length && !isFenced(); from += PORTION) {
+      const got = await claimShards(lane, claim.slice(from, from + PORTION), node, me.life)
+      if (got.length > 0) apply(got.map((one) => ({ ...one, life: me.life })))
+    }
+    if (claim.length > 0) log.info({ node, shards: claim.length, held: held.size }, 'took shards that had no owner')
+    if (give.length > 0 && !isFenced()) await giveAway(give)
+  }
+
+  function apply(moves: readonly Move[]) {
+    const next = { ...chart, epochs: [...chart.epochs], lives: [...chart.lives] }
+    const news = moved(next, moves)
+    if (news.length === 0) return
+    redraw(next)
+    on.news(news)
+  }
+
+  async function giveAway(give: { shard: number; to: string }[]) {
+    const shards = new Set(give.map(({ shard }) => shard))
+    for (const shard of shards) moving.add(shard)
+    try {
+      await Promise.race([on.giving(shards, new Map(give.map(({ shard, to }) => [shard, to]))), pause(PATIENCE)])
+      for (let from = 0; from < give.length; from += PORTION) {
+        const gone = await handOverShards(lane, give.slice(from, from + PORTION), me.life)
+        apply(gone)
+      }
+      log.info({ node, shards: give.length, held: held.size }, 'gave shards to others')
+    } finally {
+      for (const shard of shards) moving.delete(shard)
+      // Where it came to nothing, what was kept for the heir is ours.
+      if ([...shards].some((shard) => held.has(shard))) on.resumed()
+    }
+  }
+
+  // The others ------------------------------------------------------------------------------------------------------------
+
+  /** Nodes whose lease has run out. Not while we have just come back ourselves: they may be about to. */
+  async function buryLate(): Promise<boolean> {
+    if (storeProof - contact < LEASE) return false
+    let buried = false
+    for (const late of chart.nodes) {
+      if (late.age <= LEASE || late.life === me.life) continue
+      if (lease && (await soon(lease.runs(late.life), false))) continue
+      if (!(await buryNode(lane, late.life, 'lease', LEASE))) continue
+      log.warn({ node: late.node, silent: Math.round(late.age) }, 'a node counts as gone: its lease has run out')
+      buried = true
+    }
+    if (buried) on.news([])
+    return buried
+  }
+
+  async function buryDead({ node: dead, life }: { node: string; life: string }): Promise<boolean> {
+    const buried = await buryNode(db, life, 'lock', LEASE).catch(() => false)
+    if (buried) {
+      log.warn({ node: dead }, 'a node is gone: nobody holds its lock any more')
+      on.news([])
+    }
+    void look()
+    return buried
+  }
+
+  /** Those that died before we came, whose locks are free already. */
+  async function buryOld() {
+    if (!watchLock) return
+    const { nodes } = await beatNode(lane, me.life, LEASE)
+    for (const { node: dead, life } of nodes)
+      if (life !== me.life && (await buryNode(lane, life, 'lock', LEASE))) log.info({ node: dead }, 'a node has gone before we came')
+  }
+
+  // Time ------------------------------------------------------------------------------------------------------------------
+
+  const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
+
+  /** What a store beside Postgres says, if it says so soon. */
+  const soon = <T>(work: Promise<T>, otherwise: T): Promise<T> => timely(work, SOON).catch(() => otherwise)
+
+  async function timely<T>(work: Promise<T>, ms = PATIENCE): Promise<T> {
+    let takeBack = () => {}
+    const late = new Promise<never>((_, reject) => {
+      takeBack = clock.after(ms, () => reject(new Error('the store does not answer')))
+    })
+    return Promise.race([work, late]).finally(() => takeBack())
+  }
+
+  let takeBackBeat = () => {}
+  let takeBackCheck = () => {}
+
+  function beatOn() {
+    takeBackBeat = clock.after(BEAT, () => {
+      if (state === 'over') return
+      void look()
+      beatOn()
+    })
+  }
+
+  function checkOn() {
+    takeBackCheck = clock.after(CHECK, () => {
+      if (state === 'over') return
+      void renewElsewhere()
+      if (state === 'in' && sinceProof() > SILENCE) {
+        surrender('this node could not prove its lease in time and says nothing more')
+        void look()
+      }
+      checkOn()
+    })
+  }
+
+  let renewing = false
+  /** Between beats, so that a slow store alone silences nobody. */
+  async function renewElsewhere() {
+    const began = clock.ticks()
+    if (!lease || renewing || state !== 'in' || began - proof < BEAT || began - storeProof > STOREFUL) return
+    renewing = true
+    const { life } = me
+    const runs = await soon(lease.renew(life, LEASE), false)
+    renewing = false
+    if (runs && life === me.life && state === 'in') proof = Math.max(proof, began)
+  }
+
+  return {
+    get me() {
+      return me
+    },
+    async open() {
+      await enter()
+      await buryOld()
+      await lookOnce()
+      if (again) await look()
+      beatOn()
+      checkOn()
+    },
+    epochOf: (shard) => (isFenced() || moving.has(shard) ? undefined : held.get(shard)),
+    voiceOf: (shard) => held.get(shard),
+    held: (): Held[] => (isFenced() ? [] : [...held].filter(([shard]) => !moving.has(shard)).map(([shard, epoch]) => ({ shard, epoch }))),
+    async ousted() {
+      await look()
+    },
+    ownerOf: (shard) => chart.nodes.find(({ life }) => life === chart.lives[shard]),
+    chart: () => chart,
+    peers: () => chart.nodes.filter(({ life }) => life !== me.life),
+    isDraining: () => draining,
+    isSilent,
+    skew: () => skew,
+    hear(moves) {
+      if (state !== 'in') return
+      if (moves.length === 0) return void look()
+      const next = { ...chart, epochs: [...chart.epochs], lives: [...chart.lives] }
+      if (moved(next, moves).length > 0) redraw(next)
+    },
+    look,
+    async drain() {
+      draining = toldDraining = true
+      await drainNode(lane, node)
+      on.news([])
+      await look()
+    },
+    async leave() {
+      takeBackBeat()
+      takeBackCheck()
+      neighbours?.stop()
+      if (looking) await looking
+      state = 'over'
+      await leaveNode(lane, me.life)
+      on.news([])
+    },
+    stop() {
+      state = 'over'
+      takeBackBeat()
+      takeBackCheck()
+      neighbours?.stop()
+    },
+  }
+}

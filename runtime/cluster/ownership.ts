@@ -1,0 +1,31 @@
+/** Which actors this node may move. The store has the last word: a commit under an epoch that is over is refused there. */
+import { type ClusterFacts, readFacts } from '../../sql/cluster.ts'
+import type { Database } from '../../sql/database.ts'
+import type { Doer } from '../../sql/effects.ts'
+import { SHARDS } from './shards.ts'
+
+export interface Held {
+  shard: number
+  epoch: number
+}
+
+export interface Ownership {
+  /** This life begins; whatever is ours may be moved from now on. */
+  open(): Promise<void>
+  /** One life of this node. */
+  readonly me: Doer
+  /** The epoch under which actors of this shard may be moved here and now; undefined: they are not ours to move. */
+  epochOf(shard: number): number | undefined
+  /** Everything that is ours now. */
+  held(): Held[]
+  /** The store says that somebody else has this shard: resolves when the map was read anew. Never throws. */
+  ousted(shard: number): Promise<void>
+}
+
+/** Refuses a store that was laid out for another number of shards: every actor would be looked for in the wrong place. */
+export async function openFacts(db: Pick<Database, 'sql'>): Promise<ClusterFacts> {
+  const facts = await readFacts(db)
+  if (facts.shards !== SHARDS)
+    throw new Error(`The database was laid out for ${facts.shards} shards and this program has ${SHARDS}; the number cannot be changed.`)
+  return facts
+}

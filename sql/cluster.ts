@@ -1,0 +1,147 @@
+/** Nodes, and which of them has which shard; 011_cluster.sql says what each statement promises. */
+import type { Database } from './database.ts'
+import type { Doer } from './effects.ts'
+
+type Home = Pick<Database, 'sql'>
+
+export interface ClusterFacts {
+  id: string
+  /** Signs letters between nodes: whoever can read the database may write them. */
+  secret: string
+  shards: number
+}
+
+/** What all nodes share. */
+export async function readFacts({ sql }: Home): Promise<ClusterFacts> {
+  const [facts] = await sql<[ClusterFacts]>`select id, secret, shards from cluster`
+  return facts
+}
+
+/** A number that stands for the node's name among advisory locks: FNV-1a, 52 bits so that it stays a safe integer. */
+export function lockKey(name: string): number {
+  let hash = 0xcbf29ce484222325n
+  for (const byte of new TextEncoder().encode(`nexus:${name}`)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn
+  return Number(hash >> 12n)
+}
+
+/** Takes the lock that says that the node lives, for as long as this connection does. False: somebody else has it. */
+export async function holdLock({ sql }: Home, node: string): Promise<boolean> {
+  const [row] = await sql<[{ got: boolean }]>`select pg_try_advisory_lock(${lockKey(node)}) as got`
+  return row.got
+}
+
+/** Resolves once nobody holds the lock of this number: its process is gone, or its connection is. */
+export async function awaitLock({ sql }: Home, key: number): Promise<void> {
+  await sql.begin((tx) => [
+    tx`set local statement_timeout = 0`,
+    tx`set local lock_timeout = 0`,
+    // Whoever waits for a lock does not notice that its own process is gone.
+    tx`set local client_connection_check_interval = 1000`,
+    tx`select pg_advisory_xact_lock(${key})`,
+  ])
+}
+
+export interface Entry {
+  node: string
+  life: string
+  machines: Record<string, number>
+  version: string
+  url: string | undefined
+  /** The name of this process's connections. */
+  application: string
+  /** False where locks tell nothing: only a lease that has run out frees the name then. */
+  hasLock: boolean
+  /** Milliseconds. */
+  lease: number
+}
+
+const span = (ms: number) => `${ms} milliseconds`
+
+/** False: another process lives under this name. */
+export async function enterNode(
+  { sql }: Home,
+  { node, life, machines, version, url, application, hasLock, lease }: Entry,
+): Promise<boolean> {
+  const [row] = await sql<[{ outcome: string }]>`
+    select enter_node(
+      ${node}, ${life}, ${lockKey(node)}, ${sql.json(machines)}, ${version}, ${url ?? null}, ${application}, ${hasLock}, ${span(lease)}::interval
+    ) as outcome
+  `
+  return row.outcome === 'entered'
+}
+
+export interface StoredNode {
+  node: string
+  life: string
+  draining: boolean
+  machines: Record<string, number>
+  version: string
+  url: string | null
+  /** Of its lock. */
+  key: number
+  /** Milliseconds since its last beat, by the store's clock. */
+  age: number
+}
+
+export interface Beat {
+  /** Whether the lease was renewed. */
+  alive: boolean
+  /** Milliseconds since 1970, by the store's clock. */
+  now: number
+  nodes: StoredNode[]
+  /** By shard. */
+  epochs: number[]
+  /** By shard: the life of its owner, or ''. */
+  lives: string[]
+  /** The newest versions of machines stored there, of shards that have any. */
+  machines: Record<number, Record<string, number>>
+}
+
+/** Renews the lease and reads the map of the cluster. */
+export async function beatNode({ sql }: Home, life: string, lease: number): Promise<Beat> {
+  const [row] = await sql<[Beat]>`select alive, now, nodes, epochs, lives, machines from beat_node(${life}, ${span(lease)}::interval)`
+  return { ...row, nodes: row.nodes ?? [], machines: row.machines ?? {} }
+}
+
+/** Declares a life over. False: it is not. */
+export async function buryNode({ sql }: Home, life: string, by: 'lock' | 'lease', lease: number): Promise<boolean> {
+  const [row] = await sql<[{ buried: boolean }]>`select bury_node(${life}, ${by === 'lock'}, ${span(lease)}::interval) as buried`
+  return row.buried
+}
+
+export interface Claimed {
+  shard: number
+  epoch: number
+}
+
+/** Takes free shards that stand where they were seen; answers those that are ours now. */
+export const claimShards = ({ sql }: Home, wanted: Claimed[], node: string, life: string) =>
+  sql<Claimed[]>`
+    select shard, epoch from claim_shards(
+      ${wanted.map(({ shard }) => shard)}, ${wanted.map(({ epoch }) => epoch)}, ${node}, ${life}
+    )
+  `
+
+/** Gives shards away; answers whose they are now, '' where the heir lives no more. */
+export const handOverShards = ({ sql }: Home, given: { shard: number; to: string }[], life: string) =>
+  sql<(Claimed & { life: string })[]>`
+    select shard, epoch, life from hand_over_shards(${given.map(({ shard }) => shard)}, ${given.map(({ to }) => to)}, ${life})
+  `
+
+/** Takes nothing more and gives away what it has; false where no such node lives. */
+export async function drainNode({ sql }: Home, node: string): Promise<boolean> {
+  const rows = await sql`update nodes set draining = true where node = ${node} returning node`
+  return rows.length > 0
+}
+
+export async function leaveNode({ sql }: Home, life: string): Promise<void> {
+  await sql`select leave_node(${life})`
+}
+
+/** The only node that there can be: all lives before are over. Answers the epochs of all shards. */
+export async function aloneIn({ sql }: Home, { node, life }: Doer): Promise<number[]> {
+  await sql`delete from nodes`
+  await sql`insert into nodes (node, life, lock_key, machines, version) values (${node}, ${life}, 0, '{}', '')`
+  const [row] = await sql<[{ epochs: number[] }]>`select array_agg(epoch order by shard) as epochs from shards where name is null`
+  return row.epochs
+}

@@ -1,0 +1,177 @@
+/** Several real nodes on one PostgreSQL, with Redis and without: one conversation, heard everywhere, wherever it lives. */
+import { randomBytes } from 'node:crypto'
+import postgres from 'postgres'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { cursorOf, read, reading, readFrom, testClient } from '../support/client.ts'
+import { type NexusProcess, failsToStart, startNexus } from '../support/process.ts'
+import { providerDouble } from '../support/provider.ts'
+import { modelsAt, until } from '../support/server.ts'
+
+const double = await providerDouble()
+const question = 'Please explain how the tides of the sea come about. A short answer will do.'
+const words = (count: number) => Array.from({ length: count }, (_, at) => `word${at} `)
+const admin = process.env.TEST_DATABASE_URL
+const redis = process.env.TEST_REDIS_URL
+
+interface Fleet {
+  nodes: NexusProcess[]
+  start(name: string, more?: Record<string, string>): Promise<NexusProcess>
+  settings: Record<string, string>
+  sql: postgres.Sql
+  /** Where a conversation lives. */
+  ownerOf(conversation: string): Promise<string>
+}
+
+const opened: NexusProcess[] = []
+
+async function withFleet(names: string[], more: Record<string, string>, run: (fleet: Fleet) => Promise<void>) {
+  const name = `nexus_fleet_${randomBytes(6).toString('hex')}`
+  const root = postgres(admin as string, { max: 1, onnotice() {} })
+  await root`create database ${root(name)}`
+  const url = new URL(admin as string)
+  url.pathname = name
+  const sql = postgres(url.href, { max: 1, onnotice() {} })
+  const settings = { DATABASE_URL: url.href, ...modelsAt(double, 'openai'), ...more }
+  const start = async (node: string, others: Record<string, string> = {}) => {
+    const started = await startNexus({ ...settings, NODE_NAME: node, ...others })
+    opened.push(started)
+    return started
+  }
+  try {
+    const nodes: NexusProcess[] = []
+    for (const one of names) nodes.push(await start(one))
+    await until(async () => {
+      const rows = await sql<
+        { node: string; count: number }[]
+      >`select node, count(*)::int as count from shards where life in (select life from nodes) group by node`
+      return rows.length === names.length && rows.reduce((sum, { count }) => sum + count, 0) === 1024
+    }, 'every node has its share')
+    await run({
+      nodes,
+      start,
+      settings,
+      sql,
+      ownerOf: async (conversation) =>
+        (await sql<{ node: string }[]>`select s.node from actors a join shards s on s.shard = a.shard where a.id = ${conversation}`)[0]
+          ?.node as string,
+    })
+  } finally {
+    for (const one of opened.splice(0)) await one.kill('SIGKILL').catch(() => {})
+    await sql.end()
+    await root`drop database ${root(name)} with (force)`
+    await root.end()
+  }
+}
+
+test.after.each(() => double.forget())
+test.after(() => double.close())
+
+const ways: [string, Record<string, string>][] = [
+  ...(redis ? [['Redis', { REDIS_URL: redis }] as [string, Record<string, string>]] : []),
+  ['PostgreSQL alone', {}],
+]
+if (!admin) test.skip('several nodes need a PostgreSQL server: set TEST_DATABASE_URL', () => {})
+else
+  for (const [name, more] of ways) {
+    test(`a conversation is heard on every node, wherever it lives, by ${name}`, () =>
+      withFleet(['n1', 'n2'], more, async ({ nodes, ownerOf }) => {
+        const owners = new Set<string>()
+        for (let at = 0; at < 6; at++) {
+          const [one, two] = [await testClient((nodes[0] as NexusProcess).url), await testClient((nodes[1] as NexusProcess).url)]
+          const { conversation } = await one.join()
+          await two.join(conversation)
+          double.next({ text: words(30), pace: 5 })
+          const told = await one.send(conversation, question)
+          assert.ok(told.ok, JSON.stringify(told))
+          await one.answerTo((told as { id: string }).id)
+          await two.answerTo((told as { id: string }).id)
+          const [a, b] = [read(reading(), one.heard), read(reading(), two.heard)]
+          assert.equal([a.faults, b.faults], [[], []])
+          assert.is(a.finished[0]?.text, b.finished[0]?.text)
+          assert.is(a.finished[0]?.text, words(30).join(''))
+          owners.add(await ownerOf(conversation))
+          // Said at one, repeated at the other: kept once.
+          const again = await two.send(conversation, question, (told as { id: string }).id)
+          assert.equal(again, { ok: true, id: (told as { id: string }).id, seq: (told as unknown as { seq: number }).seq, duplicate: true })
+          one.close()
+          two.close()
+        }
+        assert.is(owners.size, 2, 'both nodes had some')
+      }))
+
+    test(`when the owner is killed in mid-sentence another node goes on, by ${name}`, () =>
+      withFleet(['n1', 'n2', 'n3'], more, async ({ nodes, ownerOf }) => {
+        const client = await testClient((nodes[0] as NexusProcess).url)
+        const { conversation } = await client.join()
+        double.next({ text: words(300), pace: 10 })
+        const told = await client.send(conversation, question)
+        assert.ok(told.ok)
+        await until(() => client.heard.filter(([one]) => one === 'reply.delta').length > 10, 'some words')
+        const owner = await ownerOf(conversation)
+        const at = Number(owner.slice(1)) - 1
+        const so = read(reading(), client.heard)
+        double.next({ text: words(40), pace: 5 })
+        const began = performance.now()
+        await (nodes[at] as NexusProcess).kill('SIGKILL')
+        let back = client
+        if (at === 0) {
+          client.close()
+          back = await testClient((nodes[1] as NexusProcess).url)
+          const joined = await back.join(conversation, cursorOf(so))
+          read(so, joined.missed ?? [])
+        }
+        const heard = back === client ? client.heard.length : 0
+        await until(() => back.heard.slice(heard).some(([one]) => one === 'reply.delta') || so.attempt === 2, 'a word')
+        console.log(`${name}: the next word ${(performance.now() - began).toFixed(0)} ms after kill -9 of the owner`)
+        await until(() => read(so, back.heard).finished[0], 'the reply', 20_000)
+        assert.equal([so.faults, so.retracted, so.attempt], [[], 1, 2])
+        assert.is(so.finished[0]?.text, words(40).join(''))
+        back.close()
+      }))
+
+    test(`a node that leaves gives its conversations away while it speaks, by ${name}`, () =>
+      withFleet(['n1', 'n2'], more, async ({ nodes, ownerOf }) => {
+        // A conversation of n1, watched at n2.
+        const watcher = await testClient((nodes[1] as NexusProcess).url)
+        let conversation = ''
+        let id = ''
+        for (;;) {
+          conversation = (await watcher.join()).conversation
+          double.next({ text: words(200), pace: 10 })
+          const told = await watcher.send(conversation, question)
+          assert.ok(told.ok)
+          id = (told as { id: string }).id
+          if ((await ownerOf(conversation)) === 'n1') break
+          await watcher.stop(conversation)
+          await watcher.tell('conversation.leave', { conversation })
+        }
+        const mine = () => watcher.heard.filter(([, payload]) => payload.conversation === conversation)
+        await until(() => mine().filter(([one]) => one === 'reply.delta').length > 5, 'some words')
+        const leaving = (nodes[0] as NexusProcess).kill('SIGTERM')
+        await until(async () => (await ownerOf(conversation)) === 'n2', 'the move')
+        // In the middle of the reply somebody else comes.
+        const late = await testClient((nodes[1] as NexusProcess).url)
+        const so = readFrom(await late.join(conversation))
+        await watcher.answerTo(id)
+        const own = read(reading(), mine())
+        assert.equal([own.faults, own.retracted], [[], 0])
+        assert.is(own.finished[0]?.text, words(200).join(''))
+        await until(() => read(so, late.heard).finished[0], 'the reply at the late one')
+        assert.equal([so.faults, so.finished[0]?.text], [[], words(200).join('')])
+        assert.is(await leaving, 0)
+        // A stop reaches the work of a conversation that has moved.
+        watcher.close()
+        late.close()
+      }))
+  }
+
+if (admin)
+  test('a second node of the same name is refused', () =>
+    withFleet(['n1'], {}, async ({ settings }) => {
+      const { code, said } = await failsToStart({ ...settings, NODE_NAME: 'n1' })
+      assert.is(code, 1)
+      assert.match(said, /A node named n1 is already running on this database; set another NODE_NAME\./)
+    }))
+
+test.run()
