@@ -325,7 +325,7 @@ $$;
 
 -- Lives on for another lease, unless it has run out already: whoever was late has to enter anew, whether or not anybody noticed.
 create function beat_node(my_life text, lease interval)
-returns table (alive boolean, now float8, nodes json, epochs bigint[], lives text[], machines json) language plpgsql as $$
+returns table (alive boolean, now float8, nodes json, epochs bigint[], lives text[], machines json, jobs json) language plpgsql as $$
 declare
   beaten boolean;
 begin
@@ -339,9 +339,10 @@ begin
         'key', k.lock_key, 'age', extract(epoch from clock_timestamp() - k.beat_at)::float8 * 1000
       ) order by k.node) from nodes k
     ),
-    (select array_agg(h.epoch order by h.shard) from shards h where h.name is null),
-    (select array_agg(coalesce(h.life, '') order by h.shard) from shards h where h.name is null),
-    (select json_object_agg(h.shard, h.machines) from shards h where h.name is null and h.machines <> '{}');
+    (select array_agg(h.epoch order by h.shard) from shards h),
+    (select array_agg(coalesce(h.life, '') order by h.shard) from shards h),
+    (select json_object_agg(h.shard, h.machines) from shards h where h.machines <> '{}'),
+    (select json_object_agg(h.name, h.shard) from shards h where h.name is not null);
 end
 $$;
 
@@ -387,6 +388,19 @@ begin
   from unnest(given, to_lives) as g(shard, life) left join nodes n on n.life = g.life
   where h.shard = g.shard and h.life = my_life
   returning h.shard, h.epoch, coalesce(h.life, '');
+end
+$$;
+
+-- The shard of a job that must run once: those of actors come first, without a gap.
+create function name_job(wanted text)
+returns smallint language plpgsql as $$
+declare
+  place smallint;
+begin
+  lock table shards in share row exclusive mode;
+  insert into shards (shard, name) select max(h.shard) + 1, wanted from shards h on conflict (name) do nothing;
+  select h.shard into place from shards h where h.name = wanted;
+  return place;
 end
 $$;
 

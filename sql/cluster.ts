@@ -95,12 +95,14 @@ export interface Beat {
   lives: string[]
   /** The newest versions of machines stored there, of shards that have any. */
   machines: Record<number, Record<string, number>>
+  /** The shards of jobs, by name. */
+  jobs: Record<string, number>
 }
 
 /** Renews the lease and reads the map of the cluster. */
 export async function beatNode({ sql }: Home, life: string, lease: number): Promise<Beat> {
-  const [row] = await sql<[Beat]>`select alive, now, nodes, epochs, lives, machines from beat_node(${life}, ${span(lease)}::interval)`
-  return { ...row, nodes: row.nodes ?? [], machines: row.machines ?? {} }
+  const [row] = await sql<[Beat]>`select alive, now, nodes, epochs, lives, machines, jobs from beat_node(${life}, ${span(lease)}::interval)`
+  return { ...row, nodes: row.nodes ?? [], machines: row.machines ?? {}, jobs: row.jobs ?? {} }
 }
 
 /** Declares a life over. False: it is not. */
@@ -132,6 +134,11 @@ export const handOverShards = ({ sql }: Home, given: { shard: number; to: string
 export async function drainNode({ sql }: Home, node: string): Promise<boolean> {
   const rows = await sql`update nodes set draining = true where node = ${node} returning node`
   return rows.length > 0
+}
+
+/** Gives a job a shard of its own, once. */
+export async function nameJob({ sql }: Home, name: string): Promise<void> {
+  await sql`select name_job(${name})`
 }
 
 export async function leaveNode({ sql }: Home, life: string): Promise<void> {

@@ -9,7 +9,6 @@ const PING = 5_000
 const options = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0, // whatever is unanswered when the connection goes is rejected at once
-  autoResendUnfulfilledCommands: false,
   autoResubscribe: false, // we do it ourselves at every start, the first included
   commandTimeout: 1_000,
   connectTimeout: 3_000,

@@ -10,11 +10,13 @@ export interface Chart {
   lives: string[]
   /** The newest versions of machines that are stored in a shard. */
   machines: Record<number, Record<string, number>>
+  /** The shards of jobs that must run once, by name. */
+  jobs: Record<string, number>
 }
 
-export const emptyChart = (): Chart => ({ nodes: [], epochs: [], lives: [], machines: {} })
+export const emptyChart = (): Chart => ({ nodes: [], epochs: [], lives: [], machines: {}, jobs: {} })
 
-export const chartOf = ({ nodes, epochs, lives, machines }: Beat): Chart => ({ nodes, epochs, lives, machines })
+export const chartOf = ({ nodes, epochs, lives, machines, jobs }: Beat): Chart => ({ nodes, epochs, lives, machines, jobs })
 
 export interface Move {
   shard: number

@@ -97,8 +97,11 @@ export function createCluster(needs: ClusterNeeds): Cluster {
   })
 
   function hear(from: Peer, letter: Letter) {
-    if (letter.type === 'map') membership.hear(letter.moves as never)
-    else if (letter.type === 'cancel') served().runner.cancel(letter as never)
+    if (letter.type === 'map') {
+      membership.hear(letter.moves as never)
+      // Somebody has come or gone, and perhaps left work.
+      if ((letter.moves as unknown[]).length === 0) served().gained(new Set())
+    } else if (letter.type === 'cancel') served().runner.cancel(letter as never)
     else if (!relay.hear(from, letter) && !dispatch.hear(letter)) log.debug({ letter: letter.type }, 'a letter of an unknown kind')
   }
 

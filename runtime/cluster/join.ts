@@ -55,7 +55,7 @@ export async function joinCluster({ db, url, config, redis, node, version, local
       ...(pooled ? [] : [notifyCarrier({ db, url, log })]),
     ],
     ...(!pooled && { watchLock: (key: number) => watchLock(url, key) }),
-    ...(redis && { lease: redisLease({ redis: redis.control, prefix: `nexus:${facts.id}` }) }),
+    ...(redis && { lease: redisLease({ redis: redis.commands, prefix: `nexus:${facts.id}` }) }),
     drained,
     ousted() {
       log.error({ node }, 'another process has taken the name of this node: this one ends')

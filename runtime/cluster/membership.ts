@@ -16,12 +16,14 @@ import {
   handOverShards,
   holdLock,
   leaveNode,
+  nameJob,
 } from '../../sql/cluster.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../watch/log.ts'
 import { type Chart, type Move, chartOf, emptyChart, moved, neighbourOf, planFor } from './chart.ts'
+import { createJobs } from './jobs.ts'
 import type { Lease } from './lease.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
 import type { Held, Ownership } from './ownership.ts'
@@ -88,7 +90,7 @@ export interface MembershipNeeds {
     gained(shards: ReadonlySet<number>): void
     lost(shards: ReadonlySet<number>): void
     /** These are about to be given away. Resolves when their steps are over. */
-    giving(shards: ReadonlySet<number>, to: ReadonlyMap<number, string>): Promise<void>
+    giving(shards: ReadonlySet<number>): Promise<void>
     /** We could not prove our lease for a while, and can again: what was put off is to be looked for. */
     resumed(): void
     /** To be told to everybody: shards have moved; without any, nodes have come or gone. */
@@ -123,6 +125,12 @@ export function createMembership(needs: MembershipNeeds): Membership {
   const isFenced = () => state !== 'in' || sinceProof() > FENCE
   const isSilent = () => state !== 'in' || sinceProof() > SILENCE
 
+  const jobs = createJobs({ clock, log })
+  const jobsIn = (shards: Iterable<number>) => {
+    const some = new Set(shards)
+    return Object.entries(chart.jobs).flatMap(([name, shard]) => (some.has(shard) ? [name] : []))
+  }
+
   const neighbours = watchLock && createNeighbourWatch({ clock, log, watch: watchLock, free: buryDead })
 
   // A life ----------------------------------------------------------------------------------------------------------------
@@ -152,6 +160,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const had = new Set(held.keys())
     held = new Map()
     moving.clear()
+    jobs.stopAll()
     log.warn({ node, shards: had.size }, why)
     if (had.size > 0) on.lost(had)
     on.surrendered()
@@ -236,9 +245,11 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const gained = new Set([...now].filter(([shard, epoch]) => held.get(shard) !== epoch).map(([shard]) => shard))
     held = now
     for (const shard of lost) moving.delete(shard)
+    for (const name of jobsIn(lost)) void jobs.stop(name)
     if (lost.size > 0) on.lost(lost)
     if (state === 'in') neighbours?.follow(neighbourOf(node, chart.nodes))
     on.charted(chart)
+    for (const name of jobsIn(held.keys())) jobs.start(name)
     if (gained.size > 0) on.gained(gained)
   }
 
@@ -264,7 +275,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const shards = new Set(give.map(({ shard }) => shard))
     for (const shard of shards) moving.add(shard)
     try {
-      await Promise.race([on.giving(shards, new Map(give.map(({ shard, to }) => [shard, to]))), pause(PATIENCE)])
+      const ended = jobsIn(shards).map((name) => jobs.stop(name))
+      await Promise.race([Promise.all([on.giving(shards), ...ended]), pause(PATIENCE)])
       for (let from = 0; from < give.length; from += PORTION) {
         const gone = await handOverShards(lane, give.slice(from, from + PORTION), me.life)
         apply(gone)
@@ -369,6 +381,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     async open() {
       await enter()
       await buryOld()
+      for (const name of jobs.names()) await nameJob(lane, name)
       await lookOnce()
       if (again) await look()
       beatOn()
@@ -377,6 +390,11 @@ export function createMembership(needs: MembershipNeeds): Membership {
     epochOf: (shard) => (isFenced() || moving.has(shard) ? undefined : held.get(shard)),
     voiceOf: (shard) => held.get(shard),
     held: (): Held[] => (isFenced() ? [] : [...held].filter(([shard]) => !moving.has(shard)).map(([shard, epoch]) => ({ shard, epoch }))),
+    close: jobs.stopAll,
+    job(name, job) {
+      jobs.add(name, job)
+      if (state === 'in') void nameJob(lane, name).then(look, (error) => log.warn({ err: error, job: name }, 'a job could not be named'))
+    },
     async ousted() {
       await look()
     },
@@ -405,11 +423,13 @@ export function createMembership(needs: MembershipNeeds): Membership {
       neighbours?.stop()
       if (looking) await looking
       state = 'over'
+      jobs.stopAll()
       await leaveNode(lane, me.life)
       on.news([])
     },
     stop() {
       state = 'over'
+      jobs.stopAll()
       takeBackBeat()
       takeBackCheck()
       neighbours?.stop()

@@ -2,20 +2,32 @@
 import { aloneIn } from '../../sql/cluster.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
+import { createJobs } from './jobs.ts'
 import { type Ownership, openFacts } from './ownership.ts'
 import { SHARDS } from './shards.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../watch/log.ts'
 
 /** The work of all lives before counts as left behind once it is open. */
-export function aloneOwnership(db: Database, me: Doer): Ownership {
+export function aloneOwnership({ db, me, clock, log }: { db: Database; me: Doer; clock: Clock; log: Log }): Ownership {
+  const jobs = createJobs({ clock, log })
+  let isOpen = false
   let held = Array.from({ length: SHARDS }, (_, shard) => ({ shard, epoch: 0 }))
   return {
     me,
     async open() {
       await openFacts(db)
       held = (await aloneIn(db, me)).map((epoch, shard) => ({ shard, epoch }))
+      isOpen = true
+      for (const name of jobs.names()) jobs.start(name)
     },
+    close: jobs.stopAll,
     epochOf: (shard) => held[shard]?.epoch,
     held: () => held,
+    job(name, job) {
+      jobs.add(name, job)
+      if (isOpen) jobs.start(name)
+    },
     ousted: async () => {},
   }
 }

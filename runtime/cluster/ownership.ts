@@ -2,6 +2,7 @@
 import { type ClusterFacts, readFacts } from '../../sql/cluster.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
+import type { Job } from './jobs.ts'
 import { SHARDS } from './shards.ts'
 
 export interface Held {
@@ -14,10 +15,14 @@ export interface Ownership {
   open(): Promise<void>
   /** One life of this node. */
   readonly me: Doer
+  /** Jobs end. */
+  close(): void
   /** The epoch under which actors of this shard may be moved here and now; undefined: they are not ours to move. */
   epochOf(shard: number): number | undefined
   /** Everything that is ours now. */
   held(): Held[]
+  /** Begins this work here or wherever its shard is, and nowhere twice. */
+  job(name: string, job: Job): void
   /** The store says that somebody else has this shard: resolves when the map was read anew. Never throws. */
   ousted(shard: number): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** The two connections that control messages between nodes need. */
+/** The two connections that control messages between nodes need, and leases with them. */
 import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis } from 'ioredis'
 
@@ -8,22 +8,27 @@ export async function openRedis(url: string) {
     lazyConnect: true,
     maxRetriesPerRequest: 2,
     connectTimeout: 3_000,
-    retryStrategy: (times) => Math.min(times * 100, 2_000),
+    retryStrategy: (times) => Math.min(times * 100, 1_000),
   })
   control.on('error', () => {}) // each command that fails says so itself
   await control.connect().catch((cause: Error) => {
     control.disconnect()
     throw new Error(`REDIS_URL is set and no Redis answers there: ${cause.message}`)
   })
-  const publish = control.duplicate()
-  publish.on('error', () => {})
+  // Once the other one listens for messages it takes no other commands. What Redis does not hear at once is not kept for later.
+  const commands = control.duplicate({ lazyConnect: false, maxRetriesPerRequest: 1, commandTimeout: 1_000 })
+  commands.on('error', () => {})
+  // The adapter does not wait for what it publishes: without a Redis, somebody's typing would end the process.
+  const quiet = Object.assign(Object.create(commands) as Redis, {
+    publish: (...message: [string, string]) => commands.publish(...message).catch(() => 0),
+  })
   return {
-    control,
+    commands,
     /** Carries the control messages of Socket.IO. */
-    adapter: () => createAdapter(publish, control, { publishOnSpecificResponseChannel: true }),
+    adapter: () => createAdapter(quiet, control, { publishOnSpecificResponseChannel: true }),
     async close() {
       control.disconnect()
-      publish.disconnect()
+      commands.disconnect()
     },
   }
 }

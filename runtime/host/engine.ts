@@ -3,7 +3,7 @@ import { loadActor, machineVersions } from '../../sql/actors.ts'
 import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
 import { findConversation, readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
-import { readEffect } from '../../sql/effects.ts'
+import { readEffect, releaseEffects } from '../../sql/effects.ts'
 import { bury, dropEnvelope, waitingFor } from '../../sql/inbox.ts'
 import { dueTimers, nextTimer } from '../../sql/timers.ts'
 import { Refusal } from '../../machines/refusal.ts'
@@ -22,6 +22,7 @@ import { createPublisher } from './publish.ts'
 import type { Birth } from './row.ts'
 import { type Piece, type Runner, type Slot, createRunner } from './runner.ts'
 import { type Speeches, createSpeeches } from './speech.ts'
+import { sweeping } from './sweep.ts'
 import { createSweeper } from './sweeper.ts'
 import type { Envelope, Step, Tree } from './tree.ts'
 import { callsIn } from './tree.ts'
@@ -179,6 +180,7 @@ export function createEngine({
     await bury(db, { tenant, actor, dedup: dedup ?? null, envelope, error: error.stack ?? error.message })
   }
 
+  ownership.job('chunks.sweep', sweeping({ db, clock, log }))
   const patrol = createPatrol({
     db,
     ownership,
@@ -218,9 +220,12 @@ export function createEngine({
       await runner.quiet(ms)
       const left = runner.count()
       runner.abandon()
+      ownership.close()
       host.close()
       await host.idle()
       await chunks.settle()
+      // Whoever comes next need not wait until we count as gone.
+      if (left > 0) await releaseEffects(db, ownership.me.life).catch((error) => log.warn({ err: error }, 'work could not be given back'))
       wheel.stop()
       return left
     },

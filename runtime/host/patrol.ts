@@ -1,5 +1,4 @@
-/** Looks after what nobody else would: work of lives that are over, events that were kept and not applied, pieces that nobody reads. */
-import { sweepChunks } from '../../sql/chunks.ts'
+/** Looks after what nobody else would: work of lives that are over, and events that were kept and not applied. */
 import type { Database } from '../../sql/database.ts'
 import { type EffectPlace, adoptEffects, readEffect, releaseEffects, strayEffects } from '../../sql/effects.ts'
 import { waitingActors } from '../../sql/inbox.ts'
@@ -29,9 +28,8 @@ interface Needs {
   takeIn(tenant: string, actor: string): Promise<boolean>
 }
 
-/** Milliseconds between rounds, and the rounds between two looks for pieces of replies that were left behind. */
+/** Milliseconds between rounds. */
 const PAUSE = 2_000
-const SWEEP = 30
 const PORTION = 500
 /** Milliseconds until an actor whose events could not be applied is looked at again. */
 const REST = 60_000
@@ -87,13 +85,11 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
     log.info({ pieces: again.length }, 'gave work back that nobody did here')
   }
 
-  let rounds = 0
   async function round() {
     try {
       await adopt()
       await takeWaiting()
       await giveBack()
-      if (++rounds % SWEEP === 0) await sweepChunks(db)
     } catch (error) {
       log.warn({ err: error }, 'the patrol could not reach the store')
     }

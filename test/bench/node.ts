@@ -14,6 +14,7 @@ import type { Bus } from '../../runtime/cluster/bus.ts'
 import { createAuthenticator } from '../../runtime/gateway/auth.ts'
 import { createDesk } from '../../runtime/gateway/desk.ts'
 import { openSockets } from '../../runtime/gateway/sockets.ts'
+import { systemClock } from '../../runtime/host/clock.ts'
 import { createEngine } from '../../runtime/host/engine.ts'
 import type { Limits } from '../../runtime/host/host.ts'
 import type { Speeches } from '../../runtime/host/speech.ts'
@@ -58,7 +59,7 @@ export async function openNode({ settings = {}, provider, limits, through = (db)
     db,
     bus,
     log: silent,
-    ownership: aloneOwnership(db, { node: 'bench', life: 'bench' }),
+    ownership: aloneOwnership({ db, me: { node: 'bench', life: 'bench' }, clock: systemClock, log: silent }),
     ...(limits && { limits }),
     slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
   })

@@ -82,7 +82,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
     clock,
     random: chance.next,
   })
-  const ownership = aloneOwnership(db, { node: name, life: incarnation })
+  const ownership = aloneOwnership({ db, me: { node: name, life: incarnation }, clock, log })
   const engine = createEngine({
     db,
     bus,

@@ -234,9 +234,9 @@ export const bugs: Bug[] = [
     name: 'pieces of a stream that come late stay in the table',
     edits: [
       {
-        file: 'runtime/host/patrol.ts',
-        find: 'if (++rounds % SWEEP === 0) await sweepChunks(db)',
-        replace: 'if (++rounds < 0) await sweepChunks(db)',
+        file: 'runtime/host/sweep.ts',
+        find: 'if (signal.aborted) return',
+        replace: 'if (PAUSE) return',
       },
     ],
   },

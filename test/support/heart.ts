@@ -61,7 +61,7 @@ export function createHeart({
   log = silent,
   limits,
   others,
-  ownership = sharedOwnership(db, node),
+  ownership = sharedOwnership(db, node, clock),
   fill = () => ({}),
 }: Needs) {
   const slots = (speeches: Speeches): Record<string, Slot> => {

@@ -42,9 +42,8 @@ async function withFleet(names: string[], more: Record<string, string>, run: (fl
     const nodes: NexusProcess[] = []
     for (const one of names) nodes.push(await start(one))
     await until(async () => {
-      const rows = await sql<
-        { node: string; count: number }[]
-      >`select node, count(*)::int as count from shards where life in (select life from nodes) group by node`
+      const rows = await sql<{ node: string; count: number }[]>`select node, count(*)::int as count from shards
+        where name is null and life in (select life from nodes) group by node`
       return rows.length === names.length && rows.reduce((sum, { count }) => sum + count, 0) === 1024
     }, 'every node has its share')
     await run({

@@ -1,0 +1,70 @@
+/** Work that must run once in a cluster: it runs where its shard is, and stops when the shard goes elsewhere. */
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../watch/log.ts'
+
+/** Runs until it is aborted; one that ends before is begun again in a while. */
+export type Job = (signal: AbortSignal) => Promise<void>
+
+/** Milliseconds until a job that has ended by itself is begun again. */
+const AGAIN = 1_000
+
+interface Running {
+  controller: AbortController
+  over: Promise<void>
+}
+
+export function createJobs({ clock, log }: { clock: Clock; log: Log }) {
+  const known = new Map<string, Job>()
+  const running = new Map<string, Running>()
+
+  async function run(name: string, job: Job, { signal }: AbortController) {
+    while (!signal.aborted) {
+      await job(signal).catch((error: Error) => {
+        if (!signal.aborted) log.error({ err: error, job: name }, 'a job failed and is begun again')
+      })
+      if (!signal.aborted) await pause(clock, AGAIN, signal)
+    }
+  }
+
+  return {
+    add: (name: string, job: Job) => void known.set(name, job),
+    names: () => [...known.keys()],
+    start(name: string) {
+      const job = known.get(name)
+      if (!job || running.has(name)) return
+      const controller = new AbortController()
+      const one: Running = { controller, over: Promise.resolve() }
+      running.set(name, one)
+      one.over = run(name, job, controller).finally(() => {
+        if (running.get(name) === one) running.delete(name)
+      })
+    },
+    /** Resolves when it does not run any more. */
+    async stop(name: string): Promise<void> {
+      const one = running.get(name)
+      if (!one) return
+      running.delete(name)
+      one.controller.abort()
+      await one.over
+    },
+    stopAll: () => {
+      for (const { controller } of running.values()) controller.abort()
+      running.clear()
+    },
+  }
+}
+
+export type Jobs = ReturnType<typeof createJobs>
+
+/** Waits so long, or until the work is not wanted any more. */
+export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const end = () => {
+      takeBack()
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const takeBack = clock.after(ms, end)
+    signal.addEventListener('abort', end)
+  })
