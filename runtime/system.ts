@@ -11,6 +11,7 @@ import { migrate } from '../sql/migrate.ts'
 import { ping } from '../sql/ping.ts'
 import { demo, keepTenant } from '../sql/tenants.ts'
 import { memoryBus } from './cluster/bus.memory.ts'
+import type { ClusterEvent } from './cluster/changes.ts'
 import { joinCluster } from './cluster/join.ts'
 import { aloneOwnership } from './cluster/ownership.alone.ts'
 import { ownStage } from './cluster/stage.ts'
@@ -23,6 +24,7 @@ import { healthRoutes } from './gateway/routes.health.ts'
 import { inboundRoutes } from './gateway/routes.inbound.ts'
 import { workRoutes } from './gateway/routes.work.ts'
 import type { Rooms } from './gateway/rooms.ts'
+import { openOperators } from './gateway/operators.ts'
 import { openSockets } from './gateway/sockets.ts'
 import { systemClock } from './host/clock.ts'
 import { arm } from './host/failpoint.ts'
@@ -84,11 +86,23 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   await keepTenant(db, demo)
   const version = (JSON.parse(await readFile(here('../package.json'), 'utf8')) as { version: string }).version
   let depart = () => {}
+  let watched: (event: ClusterEvent) => void = () => {}
   const local = memoryBus({ log })
   const cluster =
     config.databaseUrl === undefined
       ? undefined
-      : await joinCluster({ db, url: config.databaseUrl, config, redis, node, version, local, log, drained: () => depart() })
+      : await joinCluster({
+          db,
+          url: config.databaseUrl,
+          config,
+          redis,
+          node,
+          version,
+          local,
+          log,
+          drained: () => depart(),
+          observe: (event) => watched(event),
+        })
   opened.push(() => cluster?.stop())
   const bus = cluster?.relay ?? local
   const ownership = cluster?.membership ?? aloneOwnership({ db, me: { node, life: randomUUID() }, clock: systemClock, log })
@@ -109,6 +123,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     log,
     ownership,
     ...(cluster && { others: cluster.others, clock: cluster.clock }),
+    refused: metrics.fenced,
     observe(step) {
       metrics.step(step)
       housekeeping.noteStep()
@@ -201,6 +216,17 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   rooms = sockets.rooms
   depart = () => sockets.leave(5_000)
   if (redis) sockets.io.adapter(redis.adapter())
+  watched = openOperators({
+    namespace: sockets.io.of('/operators'),
+    authenticate,
+    chart: () => cluster?.membership.chart(),
+    log,
+  }).tell
+  if (cluster) {
+    metrics.watch('nexus_shards', 'Shards that this node has', () => cluster.membership.held().length)
+    metrics.watch('nexus_nodes', 'Nodes that this node knows to live', () => cluster.membership.peers().length + 1)
+    metrics.watchEach('nexus_cluster', 'Mirrors, watchers, events that wait for other nodes, letters', 'what', async () => cluster.counts())
+  }
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)
 
   await engine.start()

@@ -454,3 +454,58 @@ begin
   execute format('alter function %s set lock_timeout = %L', f, '200ms');
 end
 $$;
+
+-- For an operator, across tenants: what was set aside. A letter that is tried again goes back to where it came from.
+create function list_dead_letters(most int)
+returns table (id bigint, tenant_id uuid, actor text, envelope jsonb, error text, at timestamptz)
+language sql stable security definer set search_path from current as $$
+  select d.id, d.tenant_id, d.actor, d.envelope, d.error, d.at from dead_letters d order by d.id desc limit most
+$$;
+
+create function retry_dead_letters(wanted bigint[], places smallint[])
+returns table (id bigint) language sql security definer set search_path from current as $$
+  with gone as (
+    delete from dead_letters d using unnest(wanted, places) as w(id, shard) where d.id = w.id
+    returning d.id, d.tenant_id, d.actor, d.dedup_key, d.envelope, w.shard
+  ), back as (
+    insert into inbox (tenant_id, actor, shard, dedup_key, envelope)
+    select g.tenant_id, g.actor, g.shard, coalesce(g.dedup_key, 'retried:' || g.id),
+      jsonb_build_object('envelope', g.envelope - 'birth') || case when g.envelope ? 'birth' then jsonb_build_object('birth', g.envelope -> 'birth') else '{}' end
+    from gone g
+    on conflict do nothing
+  )
+  select gone.id from gone
+$$;
+
+create function count_by_shard()
+returns table (shard smallint, actors bigint) language sql stable security definer set search_path from current as $$
+  select a.shard, count(*) from actors a group by a.shard
+$$;
+
+create function shard_of_actor(wanted text)
+returns smallint language sql stable security definer set search_path from current as $$
+  select a.shard from actors a join conversations c on c.tenant_id = a.tenant_id and c.id = a.id where c.id = wanted limit 1
+$$;
+
+create function drop_dead_letters(wanted bigint[])
+returns table (id bigint) language sql security definer set search_path from current as $$
+  delete from dead_letters d where d.id = any(wanted) returning d.id
+$$;
+
+do $$
+declare
+  f regprocedure;
+begin
+  foreach f in array array[
+    'list_dead_letters(int)', 'retry_dead_letters(bigint[], smallint[])', 'drop_dead_letters(bigint[])', 'count_by_shard()',
+    'shard_of_actor(text)'
+  ]::regprocedure[] loop
+    execute format('revoke all on function %s from public', f);
+    execute format('grant create on schema %I to nexus_writer', current_schema());
+    execute format('alter function %s set search_path = %I, pg_temp', f, current_schema());
+    execute format('alter function %s owner to nexus_writer', f);
+    execute format('revoke create on schema %I from nexus_writer', current_schema());
+    execute format('grant execute on function %s to %I', f, current_user);
+  end loop;
+end
+$$;

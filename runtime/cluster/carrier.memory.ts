@@ -13,7 +13,7 @@ export interface Journey {
 }
 
 export interface MemoryNetwork {
-  /** A carrier of its own for every node; its name of the node is what `fate` sees as `from`. */
+  /** A carrier of its own for every node, whose name is what `fate` sees as `from`. */
   carrier(from: string, more?: { name?: string; most?: number; pause?: number }): Carrier
   /** Parcels on their way. */
   travelling(): number

@@ -9,14 +9,18 @@ import { defaultLimits } from '../host/host.ts'
 import type { Log } from '../watch/log.ts'
 import type { Bus } from './bus.ts'
 import type { Carrier } from './carrier.ts'
+import { emptyChart } from './chart.ts'
+import { type ClusterEvent, changesBetween } from './changes.ts'
 import { createDispatch } from './dispatch.ts'
 import type { Lease } from './lease.ts'
 import { type Membership, createMembership } from './membership.ts'
 import type { LockWatch } from './neighbour.ts'
 import type { Others } from './others.ts'
-import { type Letter, type Peer, type Post, createPost } from './post.ts'
+import { type Letter, type Peer, type PostCounts, createPost } from './post.ts'
 import { type Relay, createRelay } from './relay.ts'
 import { shardOf } from './shards.ts'
+
+const none: PostCounts = { sent: 0, batches: 0, lost: 0, heard: 0, gaps: 0, repeated: 0, ignored: 0 }
 
 export interface Cluster {
   membership: Membership
@@ -31,7 +35,7 @@ export interface Cluster {
   leave(): Promise<void>
   /** Ends without a word. */
   stop(): Promise<void>
-  counts(): { waiting: number; mirrors: number; watchers: number; stale: number }
+  counts(): Record<'waiting' | 'mirrors' | 'watchers' | 'stale' | keyof PostCounts, number>
 }
 
 export interface ClusterNeeds {
@@ -56,11 +60,14 @@ export interface ClusterNeeds {
   drained(): void
   /** Another process has our name. */
   ousted(): void
+  /** Hears what happens in the cluster. */
+  observe?(event: ClusterEvent): void
 }
 
 export function createCluster(needs: ClusterNeeds): Cluster {
-  const { db, lane, local, facts, node, clock, log, tolerance = 1_000 } = needs
-  let post: Post | undefined
+  const { db, lane, local, facts, node, clock, log, tolerance = 1_000, observe = () => {} } = needs
+  let known = emptyChart()
+  let post: ReturnType<typeof createPost> | undefined
   let engine: Engine | undefined
   let begun: (tenant: string, actor: string, owner: string) => void = () => {}
   const served = () => {
@@ -151,7 +158,12 @@ export function createCluster(needs: ClusterNeeds): Cluster {
       giving: (shards) => served().host.quiet(shards),
       resumed: () => served().gained(new Set()),
       news: (moves) => tellAll({ type: 'map', moves }),
-      charted: () => relay.charted(),
+      charted(chart) {
+        relay.charted()
+        for (const event of changesBetween(known, chart, clock.now())) observe(event)
+        known = chart
+      },
+      fault: (gone, fault) => observe(['fault.detected', { node: gone, fault, at: clock.now() }]),
       drained: needs.drained,
       ousted: needs.ousted,
     },
@@ -183,6 +195,6 @@ export function createCluster(needs: ClusterNeeds): Cluster {
       membership.stop()
       await post?.close()
     },
-    counts: () => ({ ...relay.counts(), ...dispatch.counts() }),
+    counts: () => ({ ...relay.counts(), ...dispatch.counts(), ...(post?.counts ?? none) }),
   }
 }

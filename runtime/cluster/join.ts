@@ -9,6 +9,7 @@ import type { Log } from '../watch/log.ts'
 import type { Bus } from './bus.ts'
 import { notifyCarrier } from './carrier.notify.ts'
 import { redisCarrier } from './carrier.redis.ts'
+import type { ClusterEvent } from './changes.ts'
 import { type Cluster, createCluster } from './cluster.ts'
 import { redisLease } from './lease.redis.ts'
 import { openFacts } from './ownership.ts'
@@ -24,13 +25,14 @@ interface Needs {
   local: Bus
   log: Log
   drained(): void
+  observe(event: ClusterEvent): void
 }
 
 /** The newest version that this program has of each machine. */
 export const ownMachines = (): Record<string, number> =>
   Object.fromEntries(Object.entries(kinds).map(([kind, { version }]) => [kind as KindName, version]))
 
-export async function joinCluster({ db, url, config, redis, node, version, local, log, drained }: Needs): Promise<Cluster> {
+export async function joinCluster({ db, url, config, redis, node, version, local, log, drained, observe }: Needs): Promise<Cluster> {
   const facts = await openFacts(db)
   const pooled = await isPooled(url)
   if (pooled)
@@ -47,7 +49,7 @@ export async function joinCluster({ db, url, config, redis, node, version, local
     node,
     machines: ownMachines(),
     version,
-    url: () => `http://${config.host ?? hostname()}:${config.port}`,
+    url: () => (config.port === 0 ? undefined : `http://${config.host ?? hostname()}:${config.port}`),
     clock: systemClock,
     log,
     carriers: () => [
@@ -57,6 +59,7 @@ export async function joinCluster({ db, url, config, redis, node, version, local
     ...(!pooled && { watchLock: (key: number) => watchLock(url, key) }),
     ...(redis && { lease: redisLease({ redis: redis.commands, prefix: `nexus:${facts.id}` }) }),
     drained,
+    observe,
     ousted() {
       log.error({ node }, 'another process has taken the name of this node: this one ends')
       process.exit(1)

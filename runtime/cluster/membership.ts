@@ -101,6 +101,8 @@ export interface MembershipNeeds {
     drained(): void
     /** Another process has our name. */
     ousted(): void
+    /** A node was found to be gone. */
+    fault(node: string, fault: 'lease ran out' | 'lock is free'): void
   }
 }
 
@@ -300,6 +302,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
       if (lease && (await soon(lease.runs(late.life), false))) continue
       if (!(await buryNode(lane, late.life, 'lease', LEASE))) continue
       log.warn({ node: late.node, silent: Math.round(late.age) }, 'a node counts as gone: its lease has run out')
+      on.fault(late.node, 'lease ran out')
       buried = true
     }
     if (buried) on.news([])
@@ -310,6 +313,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const buried = await buryNode(db, life, 'lock', LEASE).catch(() => false)
     if (buried) {
       log.warn({ node: dead }, 'a node is gone: nobody holds its lock any more')
+      on.fault(dead, 'lock is free')
       on.news([])
     }
     void look()

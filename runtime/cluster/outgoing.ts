@@ -1,7 +1,6 @@
 /** What goes to one neighbour: letters of the same moment as one batch, every batch with its number. */
 import type { Clock } from '../host/clock.ts'
-import type { Parcel } from './parcel.ts'
-import { cut, type Head } from './parcel.ts'
+import { cut, type Head, type Parcel } from './parcel.ts'
 import type { Letter } from './post.ts'
 import type { Route } from './route.ts'
 

@@ -13,6 +13,8 @@ import { createPages } from './pages.ts'
 import { type Rooms, createRooms } from './rooms.ts'
 import type { ChatServer, ChatSocket } from './socket.ts'
 
+type Handshake = ChatSocket['handshake']
+
 interface Needs {
   http: HttpServer
   db: Database
@@ -47,8 +49,7 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
   const pages = createPages(needs.db)
 
   io.use((socket, next) => {
-    const { token } = socket.handshake.auth as { token?: unknown }
-    authenticate(typeof token === 'string' && token ? token : credentialIn(socket.handshake.headers)).then(
+    authenticate(credentialOf(socket.handshake)).then(
       (principal) => {
         socket.data.principal = principal
         socket.data.readers = new Map()
@@ -89,6 +90,12 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
       clearTimeout(late)
     },
   }
+}
+
+/** What a handshake brings as its credential: a field of its own, or a header. */
+export function credentialOf({ auth, headers }: Pick<Handshake, 'auth' | 'headers'>): string | undefined {
+  const { token } = auth as { token?: unknown }
+  return typeof token === 'string' && token ? token : credentialIn(headers)
 }
 
 /** A socket outlives its token by nothing: it is closed, and the client comes back with a fresh one if it has one. */

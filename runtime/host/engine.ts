@@ -55,6 +55,8 @@ interface Parts {
   limits?: Limits
   /** Hears of every committed step, for figures. */
   observe?(step: Step): void
+  /** Hears of every step that the store has refused. */
+  refused?(outcome: 'fenced' | 'ousted'): void
 }
 
 export function createEngine({
@@ -67,6 +69,7 @@ export function createEngine({
   clock = systemClock,
   limits = defaultLimits,
   observe = () => {},
+  refused = () => {},
 }: Parts): Engine {
   const wheel = createWheel(clock)
   const chunks = createChunkLog({
@@ -100,6 +103,7 @@ export function createEngine({
       },
       load: (tenant, actor) => loadActor(db, tenant, actor),
       bury: setAside,
+      refused,
       committed,
       retell,
       recovered,
@@ -175,9 +179,15 @@ export function createEngine({
     }
   }
 
-  async function setAside({ tenant, actor, dedup, envelope }: Ask, error: Error) {
+  async function setAside({ tenant, actor, dedup, envelope, birth }: Ask, error: Error) {
     log.error({ err: error, actor }, 'an event was set aside after three tries')
-    await bury(db, { tenant, actor, dedup: dedup ?? null, envelope, error: error.stack ?? error.message })
+    await bury(db, {
+      tenant,
+      actor,
+      dedup: dedup ?? null,
+      envelope: { ...envelope, ...(birth && { birth }) },
+      error: error.stack ?? error.message,
+    })
   }
 
   ownership.job('chunks.sweep', sweeping({ db, clock, log }))

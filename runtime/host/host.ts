@@ -73,6 +73,8 @@ export interface Needs {
   load(tenant: string, actor: string): Promise<StoredActor | undefined>
   /** Sets an event aside after its third failure. */
   bury(ask: Ask, error: Error): Promise<void>
+  /** The store has refused a step: another copy of the actor, or another owner of its shard, was first. */
+  refused(outcome: 'fenced' | 'ousted'): void
   /** Hears of every committed step, in order for each actor: tells watchers, begins work, arms timers. */
   committed(place: Place, step: Step, birth?: Birth): void
   /** Its watchers hear of the events after `after` up to `last`, which were committed without their being told. */
@@ -193,6 +195,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
           continue
         }
         cell.resident = undefined
+        if (outcome !== 'duplicate') needs.refused(outcome)
         if (outcome === 'ousted') {
           await ownership.ousted(cell.shard)
           continue

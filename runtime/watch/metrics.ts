@@ -7,6 +7,8 @@ export interface Metrics {
   registry: Registry
   request(route: string, method: string, status: number, seconds: number): void
   refused(code: string): void
+  /** A step that the store refused, because another copy or another owner was first. */
+  fenced(outcome: string): void
   /** Figures that a committed step carries: what models cost, what watchers were told. */
   step(step: Pick<Step, 'entries' | 'emits'>): void
   /** Figures that are read when somebody asks. */
@@ -61,6 +63,12 @@ export function createMetrics(): Metrics {
     registers,
   })
   const refusals = new Counter({ name: 'nexus_refusals_total', help: 'Requests declined, by code', labelNames: ['code'], registers })
+  const fences = new Counter({
+    name: 'nexus_steps_refused_total',
+    help: 'Steps that the store refused: fenced by a version, ousted by an epoch',
+    labelNames: ['outcome'],
+    registers,
+  })
   const events = new Counter({ name: 'nexus_events_total', help: 'Durable events told to watchers', labelNames: ['name'], registers })
 
   function call({ agent, provider, model, usage, cost: price, ms, ok }: UsageEntry) {
@@ -83,6 +91,7 @@ export function createMetrics(): Metrics {
       for (const { type, params } of entries) if (type === 'recordUsage') call(params as UsageEntry)
     },
     refused: (code) => refusals.inc({ code }),
+    fenced: (outcome) => fences.inc({ outcome }),
     watchEach(name, help, label, read) {
       new Gauge({
         name,

@@ -49,6 +49,7 @@ export async function steps(db: Database, busy: number, seconds: number, pace?: 
     ownership: everything,
     ...nobodyElse,
     waiting: async () => [],
+    refused() {},
     settled: async () => {},
     ownerOf: async () => 'someone',
     load: (tenant, actor) => loadActor(db, tenant, actor),

@@ -1,6 +1,10 @@
 /** Several real nodes on one PostgreSQL, with Redis and without: one conversation, heard everywhere, wherever it lives. */
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
+import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cursorOf, read, reading, readFrom, testClient } from '../support/client.ts'
@@ -171,6 +175,87 @@ if (admin)
       const { code, said } = await failsToStart({ ...settings, NODE_NAME: 'n1' })
       assert.is(code, 1)
       assert.match(said, /A node named n1 is already running on this database; set another NODE_NAME\./)
+    }))
+
+/** The command of an operator, in a process of its own. */
+const nexus = (settings: Record<string, string>, ...words: string[]): Promise<{ code: number; said: string; complained: string }> =>
+  new Promise((resolve) =>
+    execFile(
+      process.execPath,
+      [fileURLToPath(new URL('../../runtime/nexus.mjs', import.meta.url)), ...words],
+      { cwd: tmpdir(), env: { PATH: process.env.PATH, ...settings } },
+      (error, said, complained) => resolve({ code: Number(error?.code ?? 0), said, complained }),
+    ),
+  )
+
+if (admin)
+  test('an operator sees the nodes, empties one, and sends back what was set aside', () =>
+    withFleet(['n1', 'n2'], {}, async ({ nodes, settings, sql, ownerOf }) => {
+      const own = { DATABASE_URL: settings.DATABASE_URL as string }
+      const watching = io(`${(nodes[0] as NexusProcess).url}/operators`, { transports: ['websocket'], reconnection: false })
+      const heard: [string, { node?: string; state?: string }][] = []
+      watching.onAny((name, payload) => heard.push([name, payload]))
+      const standing = (await watching.timeout(10_000).emitWithAck('cluster.watch')) as { nodes: { node: string; shards: number }[] }
+      assert.equal(standing.nodes.map(({ node }) => node).sort(), ['n1', 'n2'])
+      const before = JSON.parse((await nexus(own, 'nodes', '--json')).said) as { nodes: { node: string; state: string; shards: number }[] }
+      assert.equal(
+        before.nodes.map(({ node, state }) => [node, state]),
+        [
+          ['n1', 'alive'],
+          ['n2', 'alive'],
+        ],
+      )
+      assert.is(
+        before.nodes.reduce((sum, { shards }) => sum + shards, 0),
+        1024,
+      )
+
+      const client = await testClient((nodes[0] as NexusProcess).url)
+      const { conversation } = await client.join()
+      const told = await client.send(conversation, question)
+      assert.ok(told.ok)
+      await client.answerTo((told as { id: string }).id)
+      const of = await nexus(own, 'shards', '--of', conversation)
+      assert.match(of.said, new RegExp(`^${conversation} lives in shard \\d+, epoch \\d+, at ${await ownerOf(conversation)}\\.$`, 'm'))
+
+      const lost = { to: 'root', event: { type: 'message.received', message: { id: 'again', text: 'and the moon?' } } }
+      await sql`
+        insert into dead_letters (tenant_id, actor, dedup_key, envelope, error)
+        select tenant_id, id, 'message:again', ${sql.json(lost)}, 'Error: because' from actors
+      `
+      assert.match((await nexus(own, 'dead-letters', 'list')).said, /message\.received\s+Error: because/)
+      assert.is((await nexus(own, 'dead-letters', 'retry', '--all')).code, 0)
+      assert.is((await client.answerTo('again')).role, 'assistant')
+      assert.match((await nexus(own, 'dead-letters', 'list')).said, /Nothing was set aside/)
+
+      const drained = await nexus(own, 'drain', 'n2')
+      assert.equal([drained.code, drained.complained], [0, ''])
+      assert.is(await ownerOf(conversation), 'n1')
+      await until(
+        () => heard.some(([name, { node, state }]) => name === 'node.changed' && node === 'n2' && state === 'draining'),
+        'the news',
+      )
+      assert.is((await fetch(`${(nodes[1] as NexusProcess).url}/ready`)).status, 503)
+      // Whoever still talks to the emptied node is served all the same.
+      const other = await testClient((nodes[1] as NexusProcess).url)
+      await other.join(conversation)
+      const more = await other.send(conversation, question)
+      assert.ok(more.ok)
+      await other.answerTo((more as { id: string }).id)
+      for (const words of [
+        ['drain', 'nobody'],
+        ['frobnicate'],
+        ['nodes', '--wat'],
+        ['dead-letters', 'retry'],
+        ['dead-letters', 'drop', '77'],
+      ]) {
+        const refused = await nexus(own, ...words)
+        assert.is(refused.code, 2, words.join(' '))
+        assert.match(refused.complained, /^[A-Z-].*\.\n$/, words.join(' '))
+      }
+      watching.close()
+      client.close()
+      other.close()
     }))
 
 test.run()

@@ -74,7 +74,7 @@ for (const { name, open, url, variable } of servers) {
     broken(url, open, async ({ proxy, lines, works }) => {
       for (let round = 1; round <= 3; round++) {
         proxy.reset()
-        await until(() => lines.length === round * 2 - 1, 'it is noticed')
+        await until(() => lines.length === round * 2 - 1, 'it is noticed', 3_000)
         await works()
         await until(() => lines.length === round * 2, 'it is said')
       }
@@ -113,10 +113,10 @@ for (const { name, open, url, variable } of servers) {
     }))
 }
 
-const { url } = servers[0]!
-if (url)
+const [redisUrl, postgresUrl] = servers.map(({ url }) => url)
+if (redisUrl)
   test('redis refuses what it cannot carry within a second or so, and does not carry it later', () =>
-    broken(url, redis, async ({ carrier, proxy, heard, address, works }) => {
+    broken(redisUrl, redis, async ({ carrier, proxy, heard, address, works }) => {
       proxy.set({ type: 'drop' })
       const fails = (text: string) =>
         within(
@@ -139,6 +139,46 @@ if (url)
         heard.filter((text) => text.startsWith('lost')),
         [],
       )
+    }))
+
+const pooled: Open = async (url, log, real) => {
+  const db = await openDatabase({ url, max: 1 })
+  const carrier = notifyCarrier({ db, url: real, log })
+  return { ...carrier, close: () => carrier.close().then(() => db.close()) }
+}
+
+if (postgresUrl)
+  test('notify rejects what the store does not take, and has no line behind it when the store is back', () =>
+    broken(postgresUrl, pooled, async ({ carrier, proxy, address, works }) => {
+      proxy.set({ type: 'reset_peer' })
+      proxy.reset()
+      const answers = Array.from({ length: 20 }, () =>
+        carrier.carry(address, 'lost').then(
+          () => 'carried',
+          () => 'rejected',
+        ),
+      )
+      assert.equal(await within(10_000, Promise.all(answers)), Array(20).fill('rejected'))
+      proxy.clear()
+      await works()
+    }))
+
+if (postgresUrl)
+  test('notify keeps no more than a few megabytes for a store that does not answer', () =>
+    broken(postgresUrl, pooled, async ({ carrier, proxy, address, works }) => {
+      proxy.set({ type: 'timeout' })
+      const counts = { rejected: 0, asked: 0 }
+      const parcel = 'x'.repeat(7_000)
+      const answers = Array.from({ length: 1_000 }, () => {
+        counts.asked++
+        return carrier.carry(address, parcel).catch(() => void counts.rejected++)
+      })
+      await until(() => counts.rejected > 350, 'some are rejected')
+      proxy.clear()
+      await within(20_000, Promise.all(answers))
+      assert.ok(counts.rejected < 450, `${counts.rejected} of ${counts.asked}`)
+      await within(20_000, Promise.all(Array.from({ length: 400 }, () => carrier.carry(address, parcel))))
+      await works()
     }))
 
 test.run()

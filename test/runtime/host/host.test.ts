@@ -63,6 +63,7 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
     ownership: { epochOf: () => 0, ousted: async () => {} },
     ...nobodyElse,
     waiting: async () => [],
+    refused() {},
     settled: async () => {},
     ownerOf: async () => 'o',
     async load(_, actor): Promise<StoredActor | undefined> {
