@@ -18,6 +18,18 @@ export const emptyChart = (): Chart => ({ nodes: [], epochs: [], lives: [], mach
 
 export const chartOf = ({ nodes, epochs, lives, machines, jobs }: Beat): Chart => ({ nodes, epochs, lives, machines, jobs })
 
+/** The newer of two for each shard: what a letter has told may be younger than what a look has read. */
+export function newest(known: Chart, read: Chart): Chart {
+  const epochs = [...read.epochs]
+  const lives = [...read.lives]
+  for (const [shard, epoch] of known.epochs.entries()) {
+    if (epoch <= (epochs[shard] ?? -1)) continue
+    epochs[shard] = epoch
+    lives[shard] = known.lives[shard] as string
+  }
+  return { ...read, epochs, lives }
+}
+
 export interface Move {
   shard: number
   epoch: number

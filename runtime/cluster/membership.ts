@@ -22,7 +22,7 @@ import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../watch/log.ts'
-import { type Chart, type Move, chartOf, emptyChart, moved, neighbourOf, planFor } from './chart.ts'
+import { type Chart, type Move, chartOf, emptyChart, moved, neighbourOf, newest, planFor } from './chart.ts'
 import { createJobs } from './jobs.ts'
 import type { Lease } from './lease.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
@@ -44,8 +44,6 @@ const STOREFUL = 10_000
 const PORTION = 256
 
 export interface Membership extends Ownership {
-  /** The epoch under which we speak for this shard: also while the last steps of one that is given away come to their end. */
-  voiceOf(shard: number): number | undefined
   /** Whose it is; undefined: nobody's who lives. */
   ownerOf(shard: number): StoredNode | undefined
   chart(): Chart
@@ -220,7 +218,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     noteSkew(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining ||= own?.draining ?? false
-    redraw(chartOf(beat))
+    redraw(newest(chart, chartOf(beat)))
     if (wasFenced) on.resumed()
     if (own?.draining && !toldDraining) {
       toldDraining = true
@@ -355,11 +353,14 @@ export function createMembership(needs: MembershipNeeds): Membership {
   }
 
   function checkOn() {
+    const armed = clock.ticks()
     takeBackCheck = clock.after(CHECK, () => {
       if (state === 'over') return
       void renewElsewhere()
       if (state === 'in' && sinceProof() > SILENCE) {
-        surrender('this node could not prove its lease in time and says nothing more')
+        // Who stood still itself may still have its lease: it says nothing until it knows.
+        const stoodStill = clock.ticks() - armed > CHECK + FENCE - BEAT
+        if (!stoodStill) surrender('this node could not prove its lease in time and says nothing more')
         void look()
       }
       checkOn()
@@ -419,6 +420,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
       draining = toldDraining = true
       await drainNode(lane, node)
       on.news([])
+      await look()
+      // The first may have been under way already.
       await look()
     },
     async leave() {

@@ -23,6 +23,7 @@ export function aloneOwnership({ db, me, clock, log }: { db: Database; me: Doer;
     },
     close: jobs.stopAll,
     epochOf: (shard) => held[shard]?.epoch,
+    voiceOf: (shard) => held[shard]?.epoch,
     held: () => held,
     job(name, job) {
       jobs.add(name, job)

@@ -19,6 +19,8 @@ export interface Ownership {
   close(): void
   /** The epoch under which actors of this shard may be moved here and now; undefined: they are not ours to move. */
   epochOf(shard: number): number | undefined
+  /** The epoch under which we speak for this shard: also while the last steps of one that is given away come to their end. */
+  voiceOf(shard: number): number | undefined
   /** Everything that is ours now. */
   held(): Held[]
   /** Begins this work here or wherever its shard is, and nowhere twice. */

@@ -160,7 +160,7 @@ export function createRelay(needs: Needs): Relay {
       if (!owner || needs.membership().voiceOf(shard) !== undefined) continue
       if (only === undefined && introduced.get(work) === owner.life) continue
       introduced.set(work, owner.life)
-      const payload = { conversation: actor, turn, attempt, offset: 0, text }
+      const payload = { conversation: actor, turn, attempt, offset: 0, text: text() }
       send(owner, { type: 'said', room: `${tenant}/${actor}`, name: 'reply.delta', payload, work })
     }
   }
@@ -172,8 +172,9 @@ export function createRelay(needs: Needs): Relay {
     const epoch = membership.voiceOf(shard)
     if (epoch !== undefined) return tellAll(frame, epoch)
     const owner = membership.ownerOf(shard)
-    if (!owner) return
     const { room, name, payload, work } = frame
+    // What is durable the owner tells from the store: it would come twice.
+    if (!owner || 'seq' in payload) return
     if (work !== undefined && name === 'reply.delta' && introduced.get(work) !== owner.life) introduced.set(work, owner.life)
     send(owner, { type: 'said', room, name, payload, work })
   }
@@ -264,6 +265,11 @@ export function createRelay(needs: Needs): Relay {
     const { held } = mirror
     mirror.held = undefined
     for (const one of held) if (!tell(room, mirror, one.name, one.payload)) return ask(room)
+  }
+
+  async function catchUp({ tenant, actor }: Place, told: number | undefined) {
+    const seq = await needs.position(tenant, actor).catch(() => Number.POSITIVE_INFINITY)
+    if (seq !== undefined && seq > (told ?? -1)) await needs.engine().host.refresh(tenant, actor)
   }
 
   // Time ------------------------------------------------------------------------------------------------------------------
@@ -402,7 +408,7 @@ export function createRelay(needs: Needs): Relay {
         host.inherit(tenant, actor, mirror.seq)
         mirror.isReady()
         // Whatever the owner before told nobody is told now.
-        void host.refresh(tenant, actor)
+        void catchUp({ tenant, actor }, mirror.seq)
       }
     },
     lost(shards) {

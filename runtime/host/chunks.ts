@@ -24,6 +24,8 @@ export interface ChunkLog {
   forget(turn: Turn): void
   /** A turn whose pieces another process wrote is ours to end. */
   inherit(turn: Turn): void
+  /** Another process ends it. */
+  disown(turn: Turn): void
   /** Resolves when all that was added so far is kept. */
   settle(): Promise<void>
 }
@@ -115,6 +117,7 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
         .catch((error) => log.warn({ err: error }, 'old pieces of a stream stay behind'))
     },
     inherit: (turn) => void written.add(keyOf(turn)),
+    disown: (turn) => void written.delete(keyOf(turn)),
     async settle() {
       while (writing) await writing
       await write()

@@ -61,7 +61,7 @@ export interface Needs {
   clock: Clock
   log: Log
   committer: Committer
-  ownership: Pick<Ownership, 'epochOf' | 'ousted'>
+  ownership: Pick<Ownership, 'epochOf' | 'voiceOf' | 'ousted'>
   /** Keeps an event for whoever has its actor; resolves once that is durable, with what is yet to become of it. */
   elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>
   /** The oldest events that wait for this actor, at most so many. */
@@ -183,10 +183,18 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         const outcome = await commit(ask, row(ask, cell.shard, epoch, resident, step, now))
         if (outcome === 'done') {
           failpoint('step.committed')
-          cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, tree: step.tree }
-          cell.published = step.tree.seq
-          cell.unborn = false
-          needs.committed(cell, step, resident ? undefined : ask.birth)
+          const birth = resident ? undefined : ask.birth
+          if (ownership.voiceOf(cell.shard) === epoch) {
+            cell.resident = { kind: kindOf(ask, resident), version: step.tree.v, tree: step.tree }
+            cell.published = step.tree.seq
+            cell.unborn = false
+            needs.committed(cell, step, birth)
+          } else {
+            // The shard has moved since, perhaps away and back: what it emitted is told by its owner, from the store.
+            cell.resident = undefined
+            cell.suspect = ownership.epochOf(cell.shard) !== undefined
+            needs.committed(cell, { ...step, emits: step.emits.filter(({ seq }) => seq === undefined) }, birth)
+          }
           return { told: { duplicate: false, step } }
         }
         if (outcome === 'kept') {
@@ -227,14 +235,14 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     }
   }
 
-  /** In the mailbox of its actor. False: something is left. */
+  /** In the mailbox of its actor. False: something is left that could not be applied; what is another node's by now is not. */
   async function takeInAll(cell: Cell): Promise<boolean> {
     const failed = new Set<string>()
     for (;;) {
       const waiting = await needs.waiting(cell, PORTION + failed.size).catch((error: Error) => {
         log.warn({ err: error, actor: cell.actor }, 'events that wait could not be read')
       })
-      if (!waiting) return false
+      if (!waiting) return true // the next round looks again
       const fresh = waiting.filter(({ dedup }) => !failed.has(dedup))
       if (fresh.length === 0) return failed.size === 0
       for (const kept of fresh) {
@@ -247,7 +255,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         } catch (error) {
           if (!(error instanceof Refusal)) {
             if (!(error instanceof Moved)) log.warn({ err: error, actor: cell.actor }, 'what became of an event could not be noted')
-            return false
+            return true
           }
           failed.add(dedup)
           await needs.settled(cell, kept, { refusal: error }).catch(() => {}) // it is looked at again in a while
@@ -344,7 +352,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       return tree && callsIn(tree).has(work)
     },
     inherit(tenant, actor, told) {
-      cells.of(tenant, actor).published = told
+      Object.assign(cells.of(tenant, actor), { resident: undefined, published: told, suspect: true })
     },
     letGo(shards) {
       for (const cell of cells.all()) if (shards.has(cell.shard)) Object.assign(cell, nothingKnown())

@@ -47,10 +47,12 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
     for (;;) {
       const effects = await adoptEffects(db, ownership.held(), ownership.me, PORTION)
       if (effects.length > 0) failpoint('start.adopting')
-      for (const { tenant, actor, id, attempt } of effects) {
-        const effect = await readEffect(db, tenant, actor, id)
-        if (effect) take({ tenant, actor, id, src: effect.src, input: effect.input, attempt })
-      }
+      await Promise.all(
+        effects.map(async ({ tenant, actor, id, attempt }) => {
+          const effect = await readEffect(db, tenant, actor, id)
+          if (effect) take({ tenant, actor, id, src: effect.src, input: effect.input, attempt })
+        }),
+      )
       if (effects.length > 0) log.info({ pieces: effects.length }, 'went on with work that was left behind')
       if (effects.length < PORTION) return
     }

@@ -49,7 +49,7 @@ export interface Speeches {
   /** That speaker has stopped. */
   heardOut(place: Place, note: Note): void
   /** Whoever speaks on this node, with everything said so far. */
-  speakers(): { place: Place; text: string }[]
+  speakers(): { place: Place; text(): string }[]
   /** Forgets speakers of other nodes for whose actors this one does not listen any more. */
   letGo(isGone: (actor: string) => boolean): void
   /** Nobody here says anything more. */
@@ -165,7 +165,9 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
         end() {
           if (!mine.silenced) mine.coalescer.flush()
           over()
-          if (stopped(mine.place, mine.note) && voices.get(key) === mine) voices.delete(key)
+          if (!stopped(mine.place, mine.note)) return
+          chunks.disown(mine.place)
+          if (voices.get(key) === mine) voices.delete(key)
         },
       }
     },
@@ -204,7 +206,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
     speakers: () =>
       [...voices.values()]
         .filter(({ isForeign, silenced, length }) => !isForeign && !silenced && length > 0)
-        .map((voice) => ({ place: voice.place, text: textOf(voice) })),
+        .map((voice) => ({ place: voice.place, text: () => textOf(voice) })),
     live(tenant, actor) {
       const voice = voices.get(roomOf(tenant, actor))
       if (!voice || voice.length === 0) return undefined

@@ -30,7 +30,7 @@ export async function commits(db: Database, busy: number, seconds: number): Prom
   })
 }
 
-const everything = { me: { node: 'bench', life: 'bench' }, epochOf: () => 0, ousted: async () => {} }
+const everything = { me: { node: 'bench', life: 'bench' }, epochOf: () => 0, voiceOf: () => 0, ousted: async () => {} }
 
 const outputs: Record<string, () => unknown> = { classify: () => sorted(), answer: () => draft(), validate: () => ({ pass: true }) }
 

@@ -53,7 +53,7 @@ export const bugs: Bug[] = [
       },
       {
         file: 'runtime/host/host.ts',
-        find: 'cell.unborn = false\n          needs.committed(cell, step, resident ? undefined : ask.birth)',
+        find: 'cell.unborn = false\n            needs.committed(cell, step, birth)',
         replace: 'cell.unborn = false',
       },
     ],

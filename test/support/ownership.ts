@@ -23,6 +23,7 @@ export function sharedOwnership({ sql }: Pick<Database, 'sql'>, node: string, cl
     close: jobs.stopAll,
     job: jobs.add,
     epochOf: () => 0,
+    voiceOf: () => 0,
     held: () => held,
     ousted: async () => {},
   }

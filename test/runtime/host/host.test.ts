@@ -60,7 +60,7 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
         return outcome
       },
     },
-    ownership: { epochOf: () => 0, ousted: async () => {} },
+    ownership: { epochOf: () => 0, voiceOf: () => 0, ousted: async () => {} },
     ...nobodyElse,
     waiting: async () => [],
     refused() {},

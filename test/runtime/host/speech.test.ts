@@ -20,6 +20,7 @@ function stage() {
   const chunks = {
     open: (attempt: Omit<Chunk, 'start' | 'text'>) => (start: number, text: string) => void kept.push({ ...attempt, start, text }),
     forget: ({ turn }: { turn: string }) => void forgotten.push(turn),
+    disown() {},
     inherit() {},
     settle: async () => {},
   }
