@@ -86,7 +86,11 @@ export const settings = {
     url('postgres:', 'postgresql:'),
     'PostgreSQL 15 or later with pgvector; without it one runs inside this process',
   ),
-  redisUrl: optional('REDIS_URL', url('redis:', 'rediss:'), 'Redis, which carries letters and words between several nodes; without it PostgreSQL does'),
+  redisUrl: optional(
+    'REDIS_URL',
+    url('redis:', 'rediss:'),
+    'Redis, which carries letters and words between several nodes; without it PostgreSQL does',
+  ),
   nodeName: optional('NODE_NAME', text, 'the name of this node; made up when unset'),
   logLevel: setting(
     'LOG_LEVEL',

@@ -70,6 +70,7 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
     exchange,
     kind: 'pglite',
     application: 'nexus',
+    isPooled: false,
     tidy: () => tidy(sql),
     lost,
     dump: () => backend.dump(),

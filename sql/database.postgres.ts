@@ -4,17 +4,22 @@ import postgres from 'postgres'
 import { Cable, type Address } from './cable.ts'
 import type { Database, Log, Sql } from './database.ts'
 import { options, withArrays } from './database.options.ts'
+import { findPooler } from './pooled.ts'
 import { withMortalTransactions } from './transaction.ts'
 
 const OLDEST = 15 // the first whose `security_invoker` views and `unique nulls not distinct` we may use
 
 export async function server({ url, max, log }: { url: string; max: number; log: Log }): Promise<Database> {
   const application = `nexus ${randomUUID()}`
-  const sql = connect(url, max, application)
+  let sql = connect(url, 1, { application })
+  let isPooled: boolean
   try {
     const version = await reach(sql, url)
     if (version < OLDEST) throw new Error(`PostgreSQL ${version} at ${place(url)} is too old: ${OLDEST} or newer is needed`)
     await haveVector(sql, url)
+    isPooled = await findPooler(() => connect(url, 1, { application: 'nexus probe', isPooled: true }))
+    await sql.end({ timeout: 1 })
+    sql = connect(url, max, { application, isPooled })
     log.info({ at: place(url), version }, 'PostgreSQL is reachable')
   } catch (why) {
     await sql.end({ timeout: 0 })
@@ -24,18 +29,27 @@ export async function server({ url, max, log }: { url: string; max: number; log:
     sql,
     kind: 'postgres',
     application,
+    isPooled,
     async tidy() {},
     lost: new Promise(() => {}),
     close: () => sql.end({ timeout: 2 }),
   }
 }
 
-export const connect = (url: string, max: number, application = 'nexus'): Sql =>
+interface Manner {
+  /** What the connection is called at the server. */
+  application?: string
+  /** A pooler hands its sessions around: a statement that one of them has prepared is unknown to the next. */
+  isPooled?: boolean
+}
+
+export const connect = (url: string, max: number, { application = 'nexus', isPooled = false }: Manner = {}): Sql =>
   withMortalTransactions(
     withArrays(
       postgres(url, {
         ...options,
         max,
+        prepare: !isPooled,
         connection: { ...options.connection, application_name: application },
         connect_timeout: 20, // above the cable's own, whose error says more
         ssl: false, // the cable encrypts

@@ -14,6 +14,8 @@ export interface Database {
   kind: 'pglite' | 'postgres'
   /** The name of its connections, of which no other process has one alike. */
   application: string
+  /** A transaction pooler stands before the server: sessions, and with them locks and LISTEN, mean nothing. */
+  isPooled: boolean
   /** Vacuum, fresh statistics and a checkpoint, which nobody does for the embedded one. A server does it by itself. */
   tidy(): Promise<void>
   /** Resolves with the reason when the embedded one has died or lost its folder: nothing can be stored any more. A server comes back. */

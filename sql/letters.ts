@@ -131,7 +131,7 @@ const GONE = 'the connection is lost'
 
 /** One connection, made like all others. postgres.js hands `onnotify` and `onclose` on, although its types know only one of them. */
 function open(url: string, onnotify: (channel: string, text: string) => void, onclose: () => void): Sql {
-  const { options } = connect(url, 1, 'nexus ear')
+  const { options } = connect(url, 1, { application: 'nexus ear' })
   return postgres({ ...options, onnotify, onclose } as unknown as postgres.Options<Record<string, postgres.PostgresType>>)
 }
 

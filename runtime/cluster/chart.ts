@@ -23,7 +23,8 @@ export function newest(known: Chart, read: Chart): Chart {
   const epochs = [...read.epochs]
   const lives = [...read.lives]
   for (const [shard, epoch] of known.epochs.entries()) {
-    if (epoch <= (epochs[shard] ?? -1)) continue
+    // A letter that came before the first look knows of some shards only, and of the others nothing.
+    if (!(epoch > (epochs[shard] ?? -1))) continue
     epochs[shard] = epoch
     lives[shard] = known.lives[shard] as string
   }

@@ -1,7 +1,7 @@
 /** Makes this process a node of its cluster, with whatever the settings bring: PostgreSQL alone, or Redis beside it. */
 import { hostname } from 'node:os'
 import type { Database } from '../../sql/database.ts'
-import { isPooled, openLane, watchLock } from '../../sql/lane.ts'
+import { openLane, watchLock } from '../../sql/lane.ts'
 import { type KindName, kinds } from '../../machines/index.ts'
 import type { Config } from '../config.ts'
 import { systemClock } from '../host/clock.ts'
@@ -34,13 +34,13 @@ export const ownMachines = (): Record<string, number> =>
 
 export async function joinCluster({ db, url, config, redis, node, version, local, log, drained, observe }: Needs): Promise<Cluster> {
   const facts = await openFacts(db)
-  const pooled = await isPooled(url)
+  const pooled = db.isPooled
   if (pooled)
     log.warn(
       {},
       'DATABASE_URL leads through a transaction pooler: dead nodes are found by their leases alone, and nodes cannot call each other by NOTIFY',
     )
-  const lane = openLane(url, db.application)
+  const lane = openLane(url, db.application, pooled)
   const cluster = createCluster({
     db,
     lane,

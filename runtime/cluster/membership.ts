@@ -230,7 +230,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
   }
 
   function noteSkew(now: number, took: number) {
-    skew = now - (clock.now() - took / 2)
+    // Whole, as the time is that it is added to.
+    skew = Math.round(now - (clock.now() - took / 2))
     if (Math.abs(skew) < 5_000 || toldSkew) return
     toldSkew = true
     log.warn({ node, seconds: Math.round(skew / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')

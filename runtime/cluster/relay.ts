@@ -40,6 +40,8 @@ interface Reflection extends Mirror {
   from: string | undefined
   epoch: number
   asked: number
+  /** Since when nobody has answered. */
+  alone: number | undefined
   /** What was told while we were reading what had been missed. */
   held: { name: string; payload: object }[] | undefined
   ready: Promise<void>
@@ -186,15 +188,22 @@ export function createRelay(needs: Needs): Relay {
     const ready = new Promise<void>((resolve) => {
       isReady = resolve
     })
-    room.mirror = { seq, live, from: undefined, epoch: -1, asked: 0, held: undefined, ready, isReady }
+    room.mirror = { seq, live, from: undefined, epoch: -1, asked: 0, alone: clock.ticks(), held: undefined, ready, isReady }
     tickOn()
     return room.mirror
+  }
+
+  /** Where the conversation stands as the watch begins: whatever comes behind is told, also where no owner answers. */
+  async function stand({ place }: Room, mirror: Reflection) {
+    const seq = await needs.position(place.tenant, place.actor).catch(() => undefined)
+    mirror.seq ??= seq ?? 0
   }
 
   function ask(room: Room) {
     const { mirror } = room
     if (!mirror) return
     mirror.from = undefined
+    mirror.alone ??= clock.ticks()
     mirror.asked = clock.ticks()
     const owner = needs.membership().ownerOf(room.shard)
     if (owner) send(owner, { type: 'watch', room: room.name })
@@ -207,6 +216,7 @@ export function createRelay(needs: Needs): Relay {
     if (epoch < mirror.epoch) return void stale++
     mirror.from = from.life
     mirror.epoch = epoch
+    mirror.alone = undefined
     if (mirror.held) return // whoever reads already finds what is new as well
     mirror.held = []
     try {
@@ -298,7 +308,9 @@ export function createRelay(needs: Needs): Relay {
       if (!mirror) continue
       mirrors++
       const isSilent = mirror.from !== undefined && clock.ticks() - (heardAt.get(mirror.from) ?? 0) > SILENT
-      if (isSilent) void refresh(room.place.tenant, room.place.actor)
+      // Where no letter comes the store tells all that is durable.
+      const isAlone = mirror.alone !== undefined && clock.ticks() - mirror.alone > PATIENCE
+      if (isSilent || isAlone) void refresh(room.place.tenant, room.place.actor)
       if ((mirror.from === undefined || isSilent) && clock.ticks() - mirror.asked >= TICK) askAgain(room)
     }
     if (mirrors > 0 || watchers.size > 0) tickOn()
@@ -339,7 +351,7 @@ export function createRelay(needs: Needs): Relay {
       const room = rooms.get(name) ?? { name, place, shard: shardOf(place.actor), watches: 0, mirror: undefined }
       rooms.set(name, room)
       if (room.watches++ === 0 && needs.membership().voiceOf(room.shard) === undefined) {
-        reflect(room, undefined, undefined)
+        void stand(room, reflect(room, undefined, undefined))
         ask(room)
       }
       let isOver = false

@@ -47,7 +47,7 @@ const server = (url: string): Variant => ({
     return {
       db,
       fragile() {
-        const sql = connect(own.href, 1, 'fragile')
+        const sql = connect(own.href, 1, { application: 'fragile' })
         return {
           sql,
           cut: async () => void (await db.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fragile'`),
