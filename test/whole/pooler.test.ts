@@ -1,0 +1,85 @@
+/** A PostgreSQL behind a transaction pooler: said at the start, and served all the same. */
+import { execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { freePort } from '../support/port.ts'
+import { startNexus } from '../support/process.ts'
+import { random } from '../support/random.ts'
+import { until } from '../support/server.ts'
+import { within } from '../support/within.ts'
+
+const admin = process.env.TEST_DATABASE_URL
+const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path))
+
+async function behindPooler(run: (url: string) => Promise<void>) {
+  const folder = mkdtempSync(join(tmpdir(), 'nexus-pooler-'))
+  chmodSync(folder, 0o755)
+  const name = `nexus_pooler_${randomBytes(6).toString('hex')}`
+  const own = await freePort(random(process.pid))
+  const root = postgres(admin as string, { max: 1, onnotice() {} })
+  await root`create database ${root(name)}`
+  const { hostname, port, username } = new URL(admin as string)
+  const settings = join(folder, 'pgbouncer.ini')
+  writeFileSync(
+    settings,
+    `[databases]\n* = host=${hostname} port=${port} user=${username}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${own}\nauth_type = any\n` +
+      'pool_mode = transaction\ndefault_pool_size = 8\nignore_startup_parameters = extra_float_digits,nexus.padding\nunix_socket_dir =\n',
+  )
+  // It does not run as root, and every machine that has PostgreSQL has this user.
+  const isRoot = process.getuid?.() === 0
+  const uid = isRoot ? Number(execFileSync('id', ['-u', 'postgres'], { encoding: 'utf8' })) : undefined
+  const pooler = spawn(program as string, [settings], { stdio: 'ignore', ...(uid !== undefined && { uid }) })
+  const ended = new Promise<void>((resolve) => pooler.once('close', () => resolve()))
+  try {
+    await until(
+      () =>
+        new Promise<boolean>((resolve) => {
+          const socket = connect(own, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
+          socket.unref()
+        }),
+      'the pooler',
+    )
+    await run(`postgres://${username}@127.0.0.1:${own}/${name}`)
+  } finally {
+    pooler.kill('SIGTERM')
+    await within(10_000, ended)
+    await root`drop database ${root(name)} with (force)`
+    await root.end()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+if (!admin || !program) test.skip('a pooler needs PgBouncer and a PostgreSQL server: set TEST_DATABASE_URL', () => {})
+else
+  test('two nodes behind a transaction pooler say what that costs, and answer', () =>
+    behindPooler(async (url) => {
+      const one = await startNexus({ DATABASE_URL: url, NODE_NAME: 'n1', OFFLINE_PACE: '0' })
+      const two = await startNexus({ DATABASE_URL: url, NODE_NAME: 'n2', OFFLINE_PACE: '0' })
+      try {
+        assert.match(one.output(), /transaction pooler/)
+        await until(async () => /n2.*shards=\d/s.test(two.output()) || /gave shards/.test(one.output()), 'the second has its share')
+        for (let at = 0; at < 6; at++) {
+          const { status } = await within(
+            30_000,
+            fetch(`${(at % 2 ? one : two).url}/v1/chat`, {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify({ message: 'What is Nexus?' }),
+            }),
+          )
+          assert.is(status, 200)
+        }
+        assert.not.match(one.output(), /prepared statement/)
+      } finally {
+        await one.kill('SIGTERM')
+        await two.kill('SIGTERM')
+      }
+    }))
+
+test.run()
