@@ -7,10 +7,12 @@ export interface Kind {
   version: number
   /** By the version they lead away from: a tree of version n becomes one of n + 1. Pure. */
   migrations: Record<number, (tree: unknown) => unknown>
+  /** The way back, likewise: a tree of version n becomes one of n - 1, for an operator who returns to the program before. Pure. */
+  reversals: Record<number, (tree: unknown) => unknown>
 }
 
 export const kinds = {
-  conversation: { machine: conversation, version: 1, migrations: {} },
+  conversation: { machine: conversation, version: 1, migrations: {}, reversals: {} },
 } as const satisfies Record<string, Kind>
 
 export type KindName = keyof typeof kinds

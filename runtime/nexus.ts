@@ -5,6 +5,8 @@ import { type DeadLetter, dropDeadLetters, listDeadLetters, retryDeadLetters } f
 import { shardCounts, shardOfActor } from '../sql/shards.ts'
 import { LEASE } from './cluster/membership.ts'
 import { SHARDS, shardOf } from './cluster/shards.ts'
+import { type Kind, type KindName, kinds } from '../machines/index.ts'
+import { downgrade } from './host/downgrade.ts'
 import { WrongSettings, configOfProcess } from './config.ts'
 import { openStore } from './store.ts'
 import { columns, span } from './table.ts'
@@ -18,6 +20,8 @@ const help = `nexus: what an operator asks of a cluster
   nexus dead-letters list [--most N]         events that were set aside after three failures, the newest first
   nexus dead-letters retry ID... | --all     back to their conversations
   nexus dead-letters drop ID... | --all      away for good
+
+  nexus downgrade MACHINE                    its trees go one version back, for the program before; with all nodes stopped
 
   --json                                     for programs
 
@@ -181,6 +185,13 @@ async function deadLetters(db: Database, { words: [, verb, ...ids], flags }: Ask
   )
 }
 
+async function goBack(db: Database, { words: [, name] }: Asked, print: Print) {
+  if (!name || !Object.hasOwn(kinds, name)) throw new Misuse(`Which machine? There is ${Object.keys(kinds).join(', ')}.`)
+  const kind: Kind = kinds[name as KindName]
+  const trees = await downgrade(db, name, kind)
+  print({ machine: name, version: kind.version - 1, trees }, `${trees} trees of "${name}" are of version ${kind.version - 1} now.`)
+}
+
 const shown = ({ id, at, tenant, actor, envelope, error }: DeadLetter) => [
   String(id),
   new Date(at).toISOString().slice(0, 19).replace('T', ' '),
@@ -195,6 +206,7 @@ const commands: Record<string, (db: Database, asked: Asked, print: Print) => Pro
   shards,
   drain,
   'dead-letters': deadLetters,
+  downgrade: goBack,
 }
 
 try {

@@ -477,6 +477,31 @@ returns table (id bigint) language sql security definer set search_path from cur
   select gone.id from gone
 $$;
 
+-- An operator returns to the program before: trees of the newest version go one version back, while nobody runs them.
+create function actors_of_version(of_kind text, of_version int, most int)
+returns table (tenant_id uuid, id text, version bigint, tree jsonb) language sql stable security definer set search_path from current as $$
+  select a.tenant_id, a.id, a.version, a.tree from actors a where a.kind = of_kind and a.machine_version = of_version limit most
+$$;
+
+create function put_back(of_kind text, to_version int, rows jsonb)
+returns bigint language sql security definer set search_path from current as $$
+  with put as (
+    update actors a set tree = r.tree, machine_version = to_version
+    from jsonb_to_recordset(rows) as r(tenant uuid, actor text, version bigint, tree jsonb)
+    where a.tenant_id = r.tenant and a.id = r.actor and a.version = r.version and a.kind = of_kind
+      and not exists (select from nodes n where coalesce((n.machines ->> of_kind)::int, 0) > to_version)
+    returning 1
+  )
+  select count(*) from put
+$$;
+
+create function forget_version(of_kind text, to_version int)
+returns void language sql security definer set search_path from current as $$
+  update shards h set machines = h.machines || jsonb_build_object(of_kind, to_version)
+  where (h.machines ->> of_kind)::int > to_version
+    and not exists (select from actors a where a.kind = of_kind and a.machine_version > to_version)
+$$;
+
 create function count_by_shard()
 returns table (shard smallint, actors bigint) language sql stable security definer set search_path from current as $$
   select a.shard, count(*) from actors a group by a.shard
@@ -498,7 +523,7 @@ declare
 begin
   foreach f in array array[
     'list_dead_letters(int)', 'retry_dead_letters(bigint[], smallint[])', 'drop_dead_letters(bigint[])', 'count_by_shard()',
-    'shard_of_actor(text)'
+    'shard_of_actor(text)', 'actors_of_version(text, int, int)', 'put_back(text, int, jsonb)', 'forget_version(text, int)'
   ]::regprocedure[] loop
     execute format('revoke all on function %s from public', f);
     execute format('grant create on schema %I to nexus_writer', current_schema());
