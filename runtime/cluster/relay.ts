@@ -31,6 +31,8 @@ interface Room {
   readonly place: Place
   readonly shard: number
   watches: number
+  /** Of one that lives here: the last durable event that its watchers know of. The host forgets it with an actor that rests. */
+  told: number | undefined
   /** Of one that lives elsewhere. */
   mirror: Reflection | undefined
 }
@@ -105,6 +107,8 @@ export function createRelay(needs: Needs): Relay {
 
   function tellAll(frame: Frame, epoch: number) {
     local.publish(frame)
+    const watched = rooms.get(frame.room)
+    if (watched && 'seq' in frame.payload) watched.told = frame.payload.seq as number
     const peers = watchers.get(frame.room)
     if (!peers) return
     const { room, name, payload } = frame
@@ -199,6 +203,13 @@ export function createRelay(needs: Needs): Relay {
     mirror.seq ??= seq ?? 0
   }
 
+  /** The same for one that lives here: who has it next may tell something before we know that it is gone. */
+  async function standHere(room: Room) {
+    const { tenant, actor } = room.place
+    const known = needs.engine().host.position(tenant, actor) ?? (await needs.position(tenant, actor).catch(() => undefined))
+    room.told ??= known
+  }
+
   function ask(room: Room) {
     const { mirror } = room
     if (!mirror) return
@@ -214,10 +225,10 @@ export function createRelay(needs: Needs): Relay {
     const mirror = room?.mirror
     if (!room || !mirror) return send(from, { type: 'unwatch', room: name })
     if (epoch < mirror.epoch) return void stale++
-    mirror.from = from.life
     mirror.epoch = epoch
+    if (mirror.held) return // somebody reads already; it is asked once more when that is over
+    mirror.from = from.life
     mirror.alone = undefined
-    if (mirror.held) return // whoever reads already finds what is new as well
     mirror.held = []
     try {
       await readUp(room, mirror, seq)
@@ -348,11 +359,13 @@ export function createRelay(needs: Needs): Relay {
     watch(name, hear) {
       const leave = local.watch(name, hear)
       const place = placeOf(name)
-      const room = rooms.get(name) ?? { name, place, shard: shardOf(place.actor), watches: 0, mirror: undefined }
+      const room = rooms.get(name) ?? { name, place, shard: shardOf(place.actor), watches: 0, told: undefined, mirror: undefined }
       rooms.set(name, room)
-      if (room.watches++ === 0 && needs.membership().voiceOf(room.shard) === undefined) {
-        void stand(room, reflect(room, undefined, undefined))
-        ask(room)
+      if (room.watches++ === 0) {
+        if (needs.membership().voiceOf(room.shard) === undefined) {
+          void stand(room, reflect(room, undefined, undefined))
+          ask(room)
+        } else void standHere(room)
       }
       let isOver = false
       return () => {
@@ -415,6 +428,7 @@ export function createRelay(needs: Needs): Relay {
         const { mirror } = room
         if (!mirror || !shards.has(room.shard)) continue
         room.mirror = undefined
+        room.told = mirror.seq
         const { tenant, actor } = room.place
         const { host } = needs.engine()
         host.inherit(tenant, actor, mirror.seq)
@@ -429,7 +443,8 @@ export function createRelay(needs: Needs): Relay {
         if (!shards.has(room.shard) || room.mirror) continue
         const { tenant, actor } = room.place
         const { host, speeches } = needs.engine()
-        reflect(room, host.position(tenant, actor), speeches.live(tenant, actor))
+        const mirror = reflect(room, host.position(tenant, actor) ?? room.told, speeches.live(tenant, actor))
+        if (mirror.seq === undefined) void stand(room, mirror)
         ask(room)
       }
     },
