@@ -4,7 +4,7 @@ import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
 import { findConversation, readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { readEffect, releaseEffects } from '../../sql/effects.ts'
-import { bury, dropEnvelope, waitingFor } from '../../sql/inbox.ts'
+import { bury, dropEnvelope, fateOf, waitingFor } from '../../sql/inbox.ts'
 import { dueTimers, nextTimer } from '../../sql/timers.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Bus } from '../cluster/bus.ts'
@@ -148,9 +148,9 @@ export function createEngine({
     for (const id of wanted) {
       if (runner.isRunning({ tenant, actor, id })) continue
       const effect = await readEffect(db, tenant, actor, id)
-      // What another node has claimed is its own.
-      if (effect?.life === ownership.me.life)
-        runner.start({ tenant, actor, id, src: effect.src, input: effect.input, attempt: effect.attempt })
+      // What another node has claimed is its own; what is done, and whose end waits in the inbox, is not to be done again.
+      if (effect?.life !== ownership.me.life || (await fateOf(db, tenant, actor, `call:${id}`)) === 'waiting') continue
+      runner.start({ tenant, actor, id, src: effect.src, input: effect.input, attempt: effect.attempt })
     }
     for (const { at } of Object.values(tree.timers)) sweeper.notice(at)
   }

@@ -50,7 +50,7 @@ export interface Speeches {
   heardOut(place: Place, note: Note): void
   /** Whoever speaks on this node, with everything said so far. */
   speakers(): { place: Place; text(): string }[]
-  /** Forgets speakers of other nodes for whose actors this one does not listen any more. */
+  /** Forgets what is of no use without its actor: speakers of other nodes, and those of this one who have said everything. */
   letGo(isGone: (actor: string) => boolean): void
   /** Nobody here says anything more. */
   silence(): void
@@ -68,6 +68,8 @@ interface Voice {
   /** Speaks on another node. */
   isForeign: boolean
   note: Note
+  /** Somebody speaks here. */
+  busy: boolean
   /** The last who spoke has ended. */
   ended: Promise<void>
   isOver?: () => void
@@ -99,6 +101,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       silenced: false,
       isForeign: false,
       note: {},
+      busy: false,
       ended: Promise.resolve(),
       coalescer: createCoalescer({
         clock,
@@ -128,7 +131,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       isOver = resolve
     })
     const coalescer = { add() {}, flush() {} }
-    return { place, parts: [], length: 0, silenced: false, isForeign: true, note: {}, ended, isOver, coalescer }
+    return { place, parts: [], length: 0, silenced: false, isForeign: true, note: {}, busy: false, ended, isOver, coalescer }
   }
 
   return {
@@ -147,6 +150,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       const mine = voice
       // Each round of an attempt has an end and a price of its own.
       mine.note = {}
+      mine.busy = true
       let over = () => {}
       mine.ended = new Promise((resolve) => {
         over = resolve
@@ -165,6 +169,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
         end() {
           if (!mine.silenced) mine.coalescer.flush()
           over()
+          if (mine.place === place) mine.busy = false
           if (!stopped(mine.place, mine.note)) return
           chunks.disown(mine.place)
           if (voices.get(key) === mine) voices.delete(key)
@@ -197,7 +202,11 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       voice.isOver?.()
     },
     letGo(isGone) {
-      for (const [key, { isForeign, place }] of voices) if (isForeign && isGone(place.actor)) voices.delete(key)
+      for (const [key, { isForeign, busy, place }] of voices) {
+        if (busy || !isGone(place.actor)) continue
+        voices.delete(key)
+        if (!isForeign) chunks.disown(place)
+      }
     },
     silence() {
       for (const voice of voices.values()) voice.silenced = true
