@@ -88,11 +88,14 @@ export function createDispatch({ db, membership, send, takeIn, clock, most }: Ne
         else resolve({ duplicate: false, step: effect })
       })
       const until = clock.ticks() + PATIENCE
+      let wasApplied = false
       const look = (ms: number) => {
         takeBack = clock.after(ms, async () => {
           const fate = await fateOf(db, place.tenant, place.actor, dedup).catch(() => 'waiting' as const)
           if (!waiting.has(name)) return
-          if (fate === 'applied') return settle(name, { duplicate: true })
+          // Its echo may be on its way still, and says more.
+          if (fate === 'applied' && wasApplied) return settle(name, { duplicate: true })
+          wasApplied = fate === 'applied'
           // It is kept, or its key is free again: either way the sender may ask once more under the same key.
           if (fate === undefined || clock.ticks() > until) return settle(name, { code: 'store.unavailable' })
           wake(place)

@@ -11,8 +11,9 @@ export interface Options {
   short: boolean
   /** For how long a soak goes on. */
   minutes?: number | undefined
-  /** A PostgreSQL server for the benchmarks that use one. */
+  /** A PostgreSQL server for the benchmarks that use one, and a Redis. */
   databaseUrl?: string | undefined
+  redisUrl?: string | undefined
 }
 
 /** What a figure is held against. A ratio is ours over bare, taken round by round. */
@@ -41,6 +42,8 @@ export interface Benchmark {
   about: string
   /** Cannot run without a PostgreSQL server (BENCH_DATABASE_URL or TEST_DATABASE_URL). */
   needsServer?: true
+  /** Nor without Redis (BENCH_REDIS_URL or TEST_REDIS_URL). */
+  needsRedis?: true
   run(options: Options): Promise<Row[]>
 }
 

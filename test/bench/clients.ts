@@ -23,15 +23,13 @@ const connect = (url: string) =>
   })
 
 serve({
-  /** Resolves with the names of the conversations, one a reader. */
-  join: async ({ url, readers }: { url: string; readers: number }) => {
-    const names: string[] = []
-    for (let reader = 0; reader < readers; reader++) {
+  /** One reader for each conversation, which are made up where none are given. Resolves with their names. */
+  join: async ({ url, readers = 0, conversations }: { url: string; readers?: number; conversations?: string[] }) => {
+    const names = conversations ?? Array.from({ length: readers }, () => crypto.randomUUID() as string)
+    for (const conversation of names) {
       const socket = await connect(url)
       sockets.push(socket)
-      const conversation = crypto.randomUUID()
       await socket.emitWithAck('conversation.join', { conversation })
-      names.push(conversation)
     }
     return names
   },

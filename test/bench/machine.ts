@@ -9,8 +9,9 @@ export interface Machine {
   memoryGb: number
   kernel: string
   node: string
-  /** The server that was used, where one was. */
+  /** The servers that were used, where any were. */
   postgres?: string
+  redis?: string
   /** Commit, with a + when files were changed since. */
   commit: string
   /** Of one minute, before the first benchmark. */
@@ -19,13 +20,14 @@ export interface Machine {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-export const thisMachine = (postgres?: string): Machine => ({
+export const thisMachine = (postgres?: string, redis?: string): Machine => ({
   cpu: cpus()[0]?.model.trim() ?? 'unknown',
   cores: cpus().length,
   memoryGb: Math.round(totalmem() / 2 ** 30),
   kernel: `${type()} ${release()}`,
   node: process.version,
   ...(postgres && { postgres }),
+  ...(redis && { redis }),
   commit: commit(),
   load: Math.round((loadavg()[0] ?? 0) * 100) / 100,
 })

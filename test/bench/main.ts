@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { type Benchmark, judge, type Options, type Report } from './bench.ts'
 import { benchmarks } from './benchmarks.ts'
@@ -37,6 +38,30 @@ async function serverAt(url: string | undefined): Promise<string | undefined> {
   }
 }
 
+async function redisAt(url: string | undefined): Promise<string | undefined> {
+  if (!url) return undefined
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url))
+    throw new Misuse('BENCH_REDIS_URL or TEST_REDIS_URL is no address of a Redis; such a one begins with redis://.')
+  const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, connectTimeout: 5_000, retryStrategy: () => null })
+  redis.on('error', () => {}) // the attempt says so itself
+  try {
+    await redis.connect()
+    return `Redis ${/redis_version:(\S+)/.exec(await redis.info('server'))?.[1]}`
+  } catch (error) {
+    throw new Misuse(`The Redis that BENCH_REDIS_URL or TEST_REDIS_URL names does not answer: ${(error as Error).message}`)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** What it cannot do without and does not have here. */
+function missing({ needsServer, needsRedis }: Benchmark, { databaseUrl, redisUrl }: Pick<Options, 'databaseUrl' | 'redisUrl'>): string[] {
+  return [
+    ...(needsServer && !databaseUrl ? ['a PostgreSQL server (BENCH_DATABASE_URL)'] : []),
+    ...(needsRedis && !redisUrl ? ['Redis (BENCH_REDIS_URL)'] : []),
+  ]
+}
+
 function minutesOf(given: string | undefined): number | undefined {
   const minutes = given === undefined ? undefined : Number(given)
   if (minutes === undefined || minutes > 0) return minutes
@@ -55,19 +80,23 @@ async function main(): Promise<number> {
   })
   const wanted = chosen(positionals)
   if (values.list) {
-    for (const { name, about, needsServer } of wanted)
-      console.log(`${name.padEnd(14)} ${about}${needsServer ? ' (needs a PostgreSQL server)' : ''}`)
+    for (const { name, about, needsServer, needsRedis } of wanted) {
+      const needs = [...(needsServer ? ['a PostgreSQL server'] : []), ...(needsRedis ? ['Redis'] : [])].join(' and ')
+      console.log(`${name.padEnd(14)} ${about}${needs && ` (needs ${needs})`}`)
+    }
     return 0
   }
   const databaseUrl = process.env.BENCH_DATABASE_URL ?? process.env.TEST_DATABASE_URL
   const server = await serverAt(databaseUrl)
   if (databaseUrl) process.env.BENCH_DATABASE_URL = databaseUrl // for the workers
-  const homeless = server ? [] : wanted.filter(({ needsServer }) => needsServer)
-  if (homeless.some(({ name }) => positionals.includes(name)))
-    throw new Misuse(`${homeless.map(({ name }) => name).join(', ')} needs a PostgreSQL server: set BENCH_DATABASE_URL.`)
+  const redisUrl = process.env.BENCH_REDIS_URL ?? process.env.TEST_REDIS_URL
+  const redis = await redisAt(redisUrl)
+  const options: Options = { short: values.short, minutes: minutesOf(values.minutes), databaseUrl, redisUrl }
+  const homeless = wanted.filter((benchmark) => missing(benchmark, options).length > 0)
+  for (const one of homeless)
+    if (positionals.includes(one.name)) throw new Misuse(`${one.name} needs ${missing(one, options).join(' and ')}.`)
 
-  const options: Options = { short: values.short, minutes: minutesOf(values.minutes), databaseUrl }
-  const report: Report = { machine: thisMachine(server), short: values.short, benchmarks: [] }
+  const report: Report = { machine: thisMachine(server, redis), short: values.short, benchmarks: [] }
   console.log(machineLine(report.machine))
   for (const { name, about, run } of wanted.filter((benchmark) => !homeless.includes(benchmark))) {
     const began = performance.now()
@@ -76,8 +105,12 @@ async function main(): Promise<number> {
     report.benchmarks.push(done)
     console.log(`\n${tableOf(done, values.short)}`)
   }
-  if (homeless.length > 0)
-    console.log(`\nleft out, for want of a PostgreSQL server (BENCH_DATABASE_URL): ${homeless.map(({ name }) => name).join(', ')}`)
+  const wants = new Map<string, string[]>()
+  for (const one of homeless) {
+    const want = missing(one, options).join(' and ')
+    wants.set(want, [...(wants.get(want) ?? []), one.name])
+  }
+  for (const [want, names] of wants) console.log(`\nleft out, for want of ${want}: ${names.join(', ')}`)
   if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
   if (values.short) return 0
 

@@ -2,8 +2,8 @@
 import { BUSY, type Judged, type Report } from './bench.ts'
 import type { Machine } from './machine.ts'
 
-export const machineLine = ({ cpu, cores, memoryGb, kernel, node, postgres, commit, load }: Machine): string =>
-  [`${cpu}, ${cores} cores, ${memoryGb} GB`, kernel, `Node ${node}`, postgres, `commit ${commit}`, `load ${load}`]
+export const machineLine = ({ cpu, cores, memoryGb, kernel, node, postgres, redis, commit, load }: Machine): string =>
+  [`${cpu}, ${cores} cores, ${memoryGb} GB`, kernel, `Node ${node}`, postgres, redis, `commit ${commit}`, `load ${load}`]
     .filter(Boolean)
     .join(' · ')
 
