@@ -1,18 +1,18 @@
 /** Breaks the real process in every way that we know of, while people talk to it, and tells what was lost. See README.md, "Chaos". */
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { random } from '../support/random.ts'
-import { type Ground, Impossible, type StoreKind, layGround, leaveNote, serverGround, startServer } from './ground.ts'
-import type { Talk } from './journal.ts'
+import { runFleet } from './fleet.main.ts'
+import { type Ground, Impossible, type StoreKind, layGround } from './ground.ts'
 import { type Model, startModel, wiresWithKeys } from './model.ts'
 import { type Options, Unusable, readOptions } from './options.ts'
 import { type Program, compile } from './program.ts'
+import { add, tell } from './report.ts'
 import type { Scenario } from './scenarios.ts'
-import type { Stored } from './stored.ts'
 import { type Row, jsonOf, machine, tableOf, totalsOf } from './table.ts'
 import { habits } from './talker.ts'
-import { type Tally, type Violation, judge } from './verdict.ts'
+import { type Violation, judge, nothing } from './verdict.ts'
+import { type Workshop, once, openWorkshop, serverOf } from './workshop.ts'
 import { openWorld } from './world.ts'
 
 /** Faults in the life of one world: then everything comes to its end and the verdict is passed. */
@@ -28,33 +28,21 @@ interface Slice {
   seed: number
 }
 
-interface Workshop {
-  folder: string
+interface Shop extends Pick<Workshop, 'folder' | 'closers'> {
   options: Options
   program: Program
   model: Model
   /** A server for everybody; undefined when only the embedded store is looked at. */
   url: string | undefined
-  /** What is to be ended whatever happens. */
-  closers: (() => Promise<unknown>)[]
 }
 
 async function run(options: Options): Promise<number> {
-  const folder = await mkdtemp(join(tmpdir(), 'nexus-chaos-'))
-  await chmod(folder, 0o755) // PostgreSQL does not run as root, and its own user must reach its data
+  const workshop = await openWorkshop(options.keep)
+  const { folder, closers } = workshop
   const began = performance.now()
-  const closers: (() => Promise<unknown>)[] = []
   let failed = false
-  let kept = options.keep
-  const close = async () => {
-    for (const one of closers.splice(0).reverse()) await one().catch((error: Error) => console.error(error.message))
-    if (kept) console.log(`\nThe data is kept in ${folder}`)
-    else await rm(folder, { recursive: true, force: true })
-  }
-  // Servers and mounts would outlive a process that is interrupted.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void close().finally(() => process.exit(130)))
   try {
-    const url = options.stores.includes('postgres') ? await serverOf(options, folder, closers) : undefined
+    const url = options.stores.includes('postgres') ? await serverOf(options.database, workshop) : undefined
     const program = await compile(join(folder, 'program'))
     const model = await startModel(folder, options.seed)
     closers.push(async () => model.close())
@@ -67,7 +55,7 @@ async function run(options: Options): Promise<number> {
         for (let slice = slices.shift(); slice; slice = slices.shift()) {
           const row = await runSlice(slice, { folder, options, program, model, url, closers })
           failed ||= row.violations.length > 0
-          kept ||= failed
+          if (failed) workshop.keep()
           add(rows, row)
         }
       }),
@@ -84,26 +72,9 @@ async function run(options: Options): Promise<number> {
     if (options.json)
       await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: all.map(jsonOf) }, null, 2)}\n`)
   } finally {
-    await close()
+    await workshop.close()
   }
   return failed ? 1 : 0
-}
-
-async function serverOf({ database }: Options, folder: string, closers: (() => Promise<unknown>)[]): Promise<string> {
-  if (database) {
-    const ground = await serverGround(database).catch((error: Error) => {
-      throw new Unusable(`PostgreSQL at ${new URL(database).host} cannot be used: ${error.message || (error as { code?: string }).code}`)
-    })
-    await ground.remove()
-    return database
-  }
-  const server = await startServer(join(folder, 'postgres')).catch((error: Error & { stderr?: string }) => {
-    throw new Unusable(
-      `There is no PostgreSQL: set TEST_DATABASE_URL or --database, install PostgreSQL 15 so that one can be started, or choose --store pglite (${(error.stderr || error.message).trim().split('\n').at(-1)}).`,
-    )
-  })
-  closers.push(() => server.stop())
-  return server.url
 }
 
 /** The kills are shared out among the scenarios that kill; of every other fault there are a twentieth as many. */
@@ -130,9 +101,7 @@ function slicesOf({ kills, stores, scenarios, seed }: Options): Slice[] {
   )
 }
 
-const nothing: Tally = { answered: 0, stopped: 0, failed: 0, replies: 0, retracted: 0, generations: 0 }
-
-async function runSlice(slice: Slice, { folder, options, program, model, url, closers }: Workshop): Promise<Row> {
+async function runSlice(slice: Slice, { folder, options, program, model, url, closers }: Shop): Promise<Row> {
   const { name, store, scenario, faults, seed } = slice
   const row: Row = {
     store,
@@ -193,60 +162,20 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
   console.log(`${row.violations.length ? '✗' : '✓'} ${name}: ${row.faults} faults, ${tally.answered} answered, ${world.lives()} lives`)
   const keep = options.keep || row.violations.length > 0
   await end(keep)
-  if (row.violations.length > 0) await tell(row, { talks: world.journal.talks, stored, home, seed: options.seed })
+  if (row.violations.length > 0)
+    await tell(row, {
+      talks: world.journal.talks,
+      stored,
+      home,
+      again: `--store ${store} --scenario ${scenario.name} --seed ${options.seed}`,
+    })
   if (!keep) await rm(home, { recursive: true, force: true })
   return row
 }
 
-interface Story {
-  talks: readonly Talk[]
-  stored: Stored
-  home: string
-  seed: number
-}
-
-/** What went wrong, with the whole story of the first conversation that it went wrong for: what was said, heard and stored. */
-async function tell({ violations, scenario, store }: Row, { talks, stored, home, seed }: Story) {
-  for (const { promise, conversation, what } of violations.slice(0, 20))
-    console.log(`  ${promise}: ${what}${conversation && ` (${conversation})`}`)
-  const first = violations.find(({ conversation }) => conversation)?.conversation
-  const talk = talks.find(({ conversation }) => conversation === first)
-  if (talk) {
-    console.log(`  the journal of ${talk.conversation}, ${talk.door}:`)
-    for (const entry of talk.entries.slice(-60)) console.log(`    ${JSON.stringify(entry).slice(0, 240)}`)
-    console.log('  stored:')
-    for (const event of stored.events.filter(({ conversation }) => conversation === first).slice(-40))
-      console.log(`    ${JSON.stringify(event).slice(0, 240)}`)
-  }
-  const again = `npm run chaos -- --store ${store} --scenario ${scenario} --seed ${seed}`
-  await leaveNote(
-    home,
-    `${violations.map((one) => JSON.stringify(one)).join('\n')}\n\nThe seed fixes the choices and not the timing: ${again}\n`,
-  )
-  console.log(`  the choices of this run again: ${again}`)
-}
-
-/** Whoever comes second finds it done. */
-function once<A>(work: (argument: A) => Promise<void>): (argument: A) => Promise<void> {
-  let done: Promise<void> | undefined
-  return (argument) => (done ??= work(argument))
-}
-
-function add(rows: Map<string, Row>, row: Row) {
-  const key = `${row.store} ${row.scenario}`
-  const before = rows.get(key)
-  if (!before) return void rows.set(key, row)
-  before.faults += row.faults
-  before.violations.push(...row.violations)
-  before.recoveries.push(...row.recoveries)
-  for (const [what, times] of Object.entries(row.what)) before.what[what] = (before.what[what] ?? 0) + times
-  before.tally = Object.fromEntries(
-    Object.entries(before.tally).map(([name, value]) => [name, value + row.tally[name as keyof Tally]]),
-  ) as unknown as Tally
-}
-
 try {
-  process.exitCode = await run(readOptions(process.argv.slice(2), process.env))
+  const options = readOptions(process.argv.slice(2), process.env)
+  process.exitCode = await (options.nodes > 1 ? runFleet(options) : run(options))
 } catch (error) {
   process.stderr.write(`${error instanceof Unusable ? error.message : (error as Error).stack}\n`)
   process.exitCode = error instanceof Unusable ? 2 : 1

@@ -26,6 +26,20 @@ test('what makes no sense is refused with a sentence that names it', () => {
   refused(['--murders', '3'], /--murders[\s\S]*scenarios:/)
 })
 
+test('several nodes have scenarios of their own', () => {
+  const { fleet, scenarios, redis } = readOptions(['--nodes', '3'], {})
+  assert.equal(scenarios, [])
+  assert.ok(fleet.length > 20 && redis)
+  assert.equal(new Set(fleet.map(({ name }) => name)).size, fleet.length)
+  assert.equal(
+    readOptions(['--nodes', '3', '--scenario', 'owner,deploy', '--no-redis'], {}).fleet.map(({ name }) => name),
+    ['owner', 'deploy'],
+  )
+  refused(['--nodes', '3', '--scenario', 'kill'], /--scenario must be one of owner, .*not "kill"/)
+  refused(['--nodes', '3', '--store', 'pglite'], /room for one process/)
+  refused(['--nodes', '10'], /--nodes must be a whole number from 1 to 9/)
+})
+
 test('a server is taken from the environment where none is named', () => {
   const url = 'postgres://a@b/c'
   assert.is(readOptions([], { TEST_DATABASE_URL: url }).database, url)

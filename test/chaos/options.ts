@@ -1,5 +1,7 @@
 /** What the command line asks for; what makes no sense is refused with a sentence. */
 import { parseArgs } from 'node:util'
+import type { FleetScenario } from './fleet.scenario.ts'
+import { fleetScenarios } from './fleet.scenarios.ts'
 import type { StoreKind } from './ground.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
 
@@ -7,6 +9,11 @@ export interface Options {
   kills: number
   stores: StoreKind[]
   scenarios: readonly Scenario[]
+  /** Processes on one PostgreSQL; above one, the scenarios of a fleet are played and no others. */
+  nodes: number
+  fleet: readonly FleetScenario[]
+  /** Whether the nodes of a fleet have a Redis: where one is installed, unless it is not wanted. */
+  redis: boolean
   seed: number
   /** Worlds at once. */
   lanes: number
@@ -21,21 +28,26 @@ export interface Options {
   keep: boolean
 }
 
-export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--patience SECONDS] [--database URL] [--json FILE] [--keep]
+const listOf = (all: readonly { name: string; about: string }[]) => all.map(({ name, about }) => `  ${name.padEnd(13)} ${about}`).join('\n')
+
+export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--patience SECONDS] [--database URL] [--json FILE] [--keep] [--nodes N] [--no-redis]
 
 scenarios:
-${scenarios.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}`
+${listOf(scenarios)}
+
+scenarios of several nodes (--nodes 3):
+${listOf(fleetScenarios)}`
 
 /** Said to whoever asked for something that cannot be; no stack. */
 export class Unusable extends Error {}
 
 export function readOptions(argv: string[], environment: Record<string, string | undefined>): Options {
   const text = { type: 'string' } as const
-  const names = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'patience', 'json', 'database'] as const
+  const names = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'patience', 'json', 'database', 'nodes'] as const
   const named = Object.fromEntries(names.map((name) => [name, text])) as Record<(typeof names)[number], typeof text>
-  let given: Partial<Record<(typeof names)[number], string>> & { keep?: boolean }
+  let given: Partial<Record<(typeof names)[number], string>> & { keep?: boolean; 'no-redis'?: boolean }
   try {
-    given = parseArgs({ args: argv, options: { ...named, keep: { type: 'boolean' } } }).values
+    given = parseArgs({ args: argv, options: { ...named, keep: { type: 'boolean' }, 'no-redis': { type: 'boolean' } } }).values
   } catch (error) {
     throw new Unusable(`${(error as Error).message}\n\n${usage}`)
   }
@@ -48,16 +60,24 @@ export function readOptions(argv: string[], environment: Record<string, string |
   const { store, scenario } = given
   if (store !== undefined && store !== 'pglite' && store !== 'postgres')
     throw new Unusable(`--store must be pglite or postgres, not "${store}".`)
-  const chosen = scenario === undefined ? scenarios : scenarios.filter(({ name }) => scenario.split(',').includes(name))
-  if (scenario?.split(',').some((name) => !scenarios.some((one) => one.name === name)))
-    throw new Unusable(`--scenario must be one of ${scenarios.map(({ name }) => name).join(', ')}, not "${scenario}".`)
+  const nodes = whole('nodes', 1, 9, 1)
+  if (nodes > 1 && store === 'pglite') throw new Unusable('--nodes needs --store postgres: the embedded store has room for one process.')
+  const choose = <S extends { name: string }>(all: readonly S[]): readonly S[] => {
+    const wanted = scenario?.split(',') ?? all.map(({ name }) => name)
+    if (wanted.some((name) => !all.some((one) => one.name === name)))
+      throw new Unusable(`--scenario must be one of ${all.map(({ name }) => name).join(', ')}, not "${scenario}".`)
+    return all.filter(({ name }) => wanted.includes(name))
+  }
   const database = given.database ?? (environment.TEST_DATABASE_URL || undefined)
   if (database !== undefined && !/^postgres(ql)?:\/\//.test(database))
     throw new Unusable(`--database must begin with postgres://, not "${database}".`)
   return {
     kills: whole('kills', 1, 1_000_000, 40),
     stores: store ? [store] : ['pglite', 'postgres'],
-    scenarios: chosen,
+    scenarios: nodes > 1 ? [] : choose(scenarios),
+    nodes,
+    fleet: nodes > 1 ? choose(fleetScenarios) : [],
+    redis: !given['no-redis'],
     seed: whole('seed', 0, 2 ** 31, 1 + Math.floor(Math.random() * 1_000_000)),
     lanes: whole('lanes', 1, 16, 2),
     clients: whole('clients', 1, 200, 12),

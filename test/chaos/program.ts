@@ -1,7 +1,7 @@
 /** The program as it is shipped: compiled once, as the container image has it, and started again after every end. */
 import { execFile, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { cp, mkdir, readdir, symlink } from 'node:fs/promises'
+import { cp, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,8 +18,10 @@ export interface Life {
 }
 
 export interface Program {
-  /** Starts it with these settings and nothing else; what it logs is added to the file. */
-  start(environment: Record<string, string>, log: string): Life
+  /** Starts it with these settings and nothing else; what it logs is added to the file. `within`: a command that becomes the program. */
+  start(environment: Record<string, string>, log: string, within?: readonly string[]): Life
+  /** A copy of it that has the next version of the conversation's machine, and whose own trees no older one can read. */
+  newer(into: string): Promise<Program>
 }
 
 /** Compiles into a folder of its own. Types are not looked at here: that is the checker's work. */
@@ -32,11 +34,25 @@ export async function compile(into: string): Promise<Program> {
   for (const path of [...beside, 'channels/web/dist', 'package.json', 'README.md'])
     await cp(join(root, path), join(into, path), { recursive: true })
   await symlink(join(root, 'node_modules'), join(into, 'node_modules'))
+  return programIn(into)
+}
 
+function programIn(into: string): Program {
   return {
-    start(environment, log) {
+    async newer(folder) {
+      await cp(into, folder, { recursive: true, verbatimSymlinks: true })
+      const file = join(folder, 'machines/index.js')
+      const text = await readFile(file, 'utf8')
+      const found = /version: (\d+), migrations: \{/.exec(text)
+      if (!found) throw new Error(`${file} does not name the version of its machine as it used to`)
+      const version = Number(found[1])
+      await writeFile(file, text.replace(found[0], `version: ${version + 1}, migrations: { ${version}: (tree) => tree,`))
+      return programIn(folder)
+    },
+    start(environment, log, within = []) {
       const file = openSync(log, 'a')
-      const child = spawn(process.execPath, [join(into, 'runtime/main.js')], {
+      const [command = '', ...words] = [...within, process.execPath, join(into, 'runtime/main.js')]
+      const child = spawn(command, words, {
         cwd: into,
         env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: tmpdir(), LOG_FORMAT: 'plain', ...environment },
         stdio: ['ignore', 'pipe', file],

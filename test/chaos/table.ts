@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os'
 import { quantile, upperBound } from './bound.ts'
 import type { StoreKind } from './ground.ts'
 import type { Tally, Violation } from './verdict.ts'
+import type { Waits } from './waits.ts'
 
 /** One scenario on one store. */
 export interface Row {
@@ -18,6 +19,8 @@ export interface Row {
   /** Milliseconds from the fault to the next word of each conversation that was being answered. */
   recoveries: number[]
   tally: Tally
+  /** Milliseconds that people waited in all, p50, p99 and at most: for an acknowledgement, the first word, the next one. */
+  waits?: Record<keyof Waits, [p50?: number, p99?: number, most?: number]>
   skipped?: string
 }
 
@@ -50,6 +53,14 @@ export function tableOf(rows: readonly Row[]): string {
   )
   const draw = (line: string[]) => `| ${line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`
   return [draw(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...lines.map(draw)].join('\n')
+}
+
+/** How long people waited through it all. */
+export function waitsTableOf(rows: readonly Row[]): string {
+  const lines = rows.flatMap(({ scenario, waits }) =>
+    waits ? [`| ${[scenario, ...Object.values(waits).map((ms) => ms.map(shown).join(', '))].join(' | ')} |`] : [],
+  )
+  return ['| scenario | kept p50, p99, at most | first word | next word |', '| --- | --- | --- | --- |', ...lines].join('\n')
 }
 
 /** A row as a program reads it. */

@@ -43,8 +43,13 @@ export interface Talker {
   waiting(): { conversation: string; id: string; since: number }[]
   /** Heard words since then. */
   heardSince(at: number): boolean
-  /** A fault struck: if words are being said, the time until the next one is a recovery. */
-  struck(at: number): void
+  /**
+   * A fault struck: if words are being said, the time until the next one is a recovery. `anew`: until the first one of another attempt;
+   * what was on its way already does not count, and an answer that comes to its end all the same was not cut.
+   */
+  struck(at: number, anew?: boolean): void
+  /** The conversation in which words are being said. */
+  speaking(): string | undefined
   /** Each fault that words were waiting in, and the next word after it; milliseconds since 1970. */
   recoveries: Recovery[]
   /** Since when it waits to hear words again. */
@@ -53,7 +58,10 @@ export interface Talker {
 }
 
 export interface TalkerNeeds {
-  url: string
+  /** Asked before every attempt to connect. */
+  url(): string
+  /** Milliseconds without a sign, while it waits for one, after which it looks for another door. */
+  deaf?: number
   chance: ReturnType<typeof random>
   habits: Habits
   begin(conversation: string, door?: Talk['door']): Talk
@@ -74,11 +82,12 @@ interface Message {
   over: boolean
 }
 
-export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds): Talker {
-  const socket: Socket = io(url, {
+export function socketTalker({ url, deaf, chance, habits, begin, keep }: TalkerNeeds): Talker {
+  const socket: Socket = io(url(), {
     transports: ['websocket'],
     forceNew: true,
     multiplex: false,
+    ...(deaf && { timeout: deaf }),
     reconnectionDelay: 50,
     reconnectionDelayMax: 500,
     randomizationFactor: 0.3,
@@ -91,7 +100,11 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
   let closed = false
   let due: NodeJS.Timeout | undefined
   let heardAt = 0
+  /** When the server last said anything at all. */
+  let signAt = 0
   let struckAt: number | undefined
+  /** The attempt that was being said when the fault struck, where only another one counts. */
+  let cut: { turn: string; attempt: number } | undefined
   /** Words after which this answer is stopped, or not read for a while. */
   let stopAfter = 0
   let stallAfter = 0
@@ -109,6 +122,7 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
     const mine = talk
     const after: Cursor = cursorOf(so)
     socket.emit('conversation.join', { conversation: mine.conversation, after }, (answer: { ok: true } & Joined) => {
+      signAt = now()
       if (mine !== talk) return
       if (!answer.ok) return void setTimeout(() => socket.connected && mine === talk && !joined && join(), AGAIN)
       const { seq, missed, live, messages: told } = answer
@@ -129,6 +143,7 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
       'message.send',
       { conversation: talk.conversation, id: message.id, text: message.text },
       (answer: { ok: boolean; seq: number; code: string }) => {
+        signAt = now()
         if (mine !== talk) return
         if (answer.ok) {
           keep(talk, { t: 'accepted', at: now(), id: message.id, seq: answer.seq })
@@ -174,16 +189,20 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
     const [name] = frame
     hear(so, frame)
     if (name === 'reply.delta' || name === 'reply.finished') heardAt = now()
-    if (name === 'reply.delta' || name === 'reply.finished' || name.startsWith('turn.f') || name === 'turn.stopped') {
-      if (struckAt !== undefined) recoveries.push({ struck: struckAt, spoke: now() })
-      struckAt = undefined
-    }
+    if (name === 'reply.delta' || name === 'reply.finished' || name.startsWith('turn.f') || name === 'turn.stopped') recover(frame)
     for (const message of messages) message.over ||= so.ends.has(so.turnOf.get(message.id) ?? '')
     if (name === 'reply.delta') {
       if (stopAfter > 0 && --stopAfter === 0) stop()
       if (stallAfter > 0 && --stallAfter === 0) stall()
       if (joined && !resting && messages.length < habits.most && happens(habits.early / 10)) say()
     }
+  }
+
+  function recover([name, { turn, attempt = cut?.attempt }]: Frame) {
+    const isOld = cut && turn === cut.turn && attempt === cut.attempt
+    if (isOld && name === 'reply.delta') return
+    if (struckAt !== undefined && !isOld) recoveries.push({ struck: struckAt, spoke: now() })
+    struckAt = cut = undefined
   }
 
   function stop() {
@@ -200,13 +219,30 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
     setTimeout(() => wire?.resume(), ms)
   }
 
+  /** Goes away and comes back, perhaps by another door. */
+  const move = () => socket.io.engine.close()
+
+  // Nobody who waits in vain knows whether the line is dead, the node, or only the model.
+  function listen() {
+    const waits = socket.connected && (!joined || messages.some(({ over }) => !over))
+    if (waits && now() - signAt > (deaf as number)) move()
+  }
+  const listening = deaf ? setInterval(listen, 250) : undefined
+
   renew()
-  socket.on('connect', join)
+  // A Manager reads its address whenever it opens; no type says so.
+  socket.io.on('reconnect_attempt', () => Object.assign(socket.io, { uri: url() }))
+  socket.on('connect', () => {
+    signAt = now()
+    join()
+  })
   socket.on('disconnect', (why) => {
     joined = false
     keep(talk, { t: 'lost', at: now(), why })
   })
   socket.onAny((name: string, payload: Payload) => {
+    signAt = now()
+    if (name === 'node.leaving') return void setTimeout(() => socket.connected && move(), (payload as { within: number }).within)
     if (payload.conversation !== talk.conversation) return
     keep(talk, { t: 'heard', at: now(), frame: [name, payload] })
     if (name === 'conversation.lagged') return join()
@@ -220,15 +256,19 @@ export function socketTalker({ url, chance, habits, begin, keep }: TalkerNeeds):
     },
     waiting: () => messages.filter(({ over }) => !over).map(({ id, since }) => ({ conversation: talk.conversation, id, since })),
     heardSince: (at) => heardAt > at,
-    struck(at) {
+    struck(at, anew = false) {
       // Struck again before it had recovered: the time from the last fault is the one that can be told.
-      if (so.voice || struckAt !== undefined) struckAt = at
+      if (!so.voice && struckAt === undefined) return
+      struckAt = at
+      cut = anew ? so.voice && { turn: so.voice.turn, attempt: so.voice.attempt } : undefined
     },
+    speaking: () => so.voice && talk.conversation,
     recoveries,
     struckAt: () => struckAt,
     close() {
       closed = true
       clearTimeout(due)
+      clearInterval(listening)
       socket.close()
     },
   }

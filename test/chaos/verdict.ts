@@ -15,6 +15,7 @@ export const promises = {
   bytes: 'what was heard is what is stored and what the model said, byte for byte, and attempts are never mixed',
   cost: 'at most one generation bought again by a crash and conversation, and the price of every answer once in the books',
   rest: 'no work is left in the end',
+  fence: 'whoever does not own a conversation moves nothing in it',
   live: 'words again within the patience (15 s unless told) once everything is there again',
 } as const
 
@@ -44,9 +45,11 @@ export interface Tally {
   generations: number
 }
 
+export const nothing: Tally = { answered: 0, stopped: 0, failed: 0, replies: 0, retracted: 0, generations: 0 }
+
 export function judge({ talks, stored, generations }: Evidence): { violations: Violation[]; tally: Tally } {
   const violations: Violation[] = []
-  const tally: Tally = { answered: 0, stopped: 0, failed: 0, replies: 0, retracted: 0, generations: generations.length }
+  const tally: Tally = { ...nothing, generations: generations.length }
   const eventsOf = byConversation(stored.events)
   const messagesOf = byConversation(stored.messages)
   const callsOf = byConversation(stored.calls)

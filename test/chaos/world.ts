@@ -1,15 +1,15 @@
 /** One store, one server process that is started again after every end, and a crowd of clients that talk through all of it. */
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { freePort } from '../support/port.ts'
 import type { Wire } from '../support/provider.ts'
 import { random } from '../support/random.ts'
+import { comes, openCrowd } from './crowd.ts'
 import type { Ground } from './ground.ts'
 import { type Journal, createJournal, now } from './journal.ts'
 import type { Model } from './model.ts'
 import type { Life, Program } from './program.ts'
-import { type Habits, type Talker, socketTalker } from './talker.ts'
-import { sseTalker } from './talker.sse.ts'
+import type { Habits } from './talker.ts'
 
 export interface WorldNeeds {
   name: string
@@ -72,7 +72,6 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
   /** Of the present life. */
   let readyAt: number | undefined
   let struckAt = 0
-  const readies: number[] = []
   let killedAt: number | undefined
   /** Nothing is broken any more. */
   let calm = false
@@ -92,13 +91,15 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     for (let pause = 50; !closing; ) {
       life = begin()
       void life.ready.then((is) => {
-        if (is) readies.push((began = readyAt = now()))
+        if (!is) return
+        began = readyAt = now()
+        crowd.healed()
       })
       const end = await life.ended
       const at = killedAt ?? now()
       if (killedAt === undefined) deaths.push({ life: number })
       killedAt = undefined
-      for (const talker of crowd) talker.struck(at)
+      crowd.struck(at)
       if (end !== 'SIGKILL' && !closing) surprises.push(`life ${number} ended with ${end}`)
       // Killed: at once. Ended by itself: it may have a reason that lasts.
       pause = end === 'SIGKILL' ? 0 : Math.min(1_000, Math.max(50, pause * 2))
@@ -106,18 +107,8 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     }
   }
 
-  const about = { url, habits, keep: journal.keep, begin: journal.begin }
-  const crowd: Talker[] = []
   const supervised = supervise()
-  for (let at = 0; at < clients; at++) {
-    const needed = { ...about, chance: random(seed * 1_000 + at) }
-    crowd.push(at % 5 === 4 ? sseTalker(needed) : socketTalker(needed))
-  }
-
-  const until = async (look: () => boolean, ms: number) => {
-    for (const end = now() + ms; !look() && now() < end; ) await new Promise((resolve) => setTimeout(resolve, 5))
-    return look()
-  }
+  const crowd = openCrowd({ journal, seed, clients, habits, door: () => () => url })
 
   /** False when it has ended by itself in this very moment. */
   function signal(name: NodeJS.Signals): boolean {
@@ -133,7 +124,7 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     chance,
     signal,
     async death(ms) {
-      await until(() => deaths.length > 0 || (readyAt !== undefined && now() - readyAt > ms), 60_000)
+      await comes(() => deaths.length > 0 || (readyAt !== undefined && now() - readyAt > ms), 60_000)
       return deaths.shift()
     },
     logged: (pattern) => [...readFileSync(log, 'utf8').matchAll(pattern)].length,
@@ -149,26 +140,21 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
     },
     async busy() {
       await world.ready()
-      const since = Math.max(began, struckAt)
-      await until(() => crowd.filter((talker) => talker.heardSince(since)).length >= clients * 0.6, 5_000)
+      await crowd.busy(Math.max(began, struckAt))
     },
     strike() {
       struckAt = now()
-      for (const talker of crowd) talker.struck(struckAt)
+      crowd.struck(struckAt)
     },
-    heal: () => void readies.push(now()),
+    heal: crowd.healed,
     async settle(ms) {
       calm = true
-      for (const talker of crowd) talker.rest()
+      crowd.rest()
       await world.ready()
-      const waiting = () => crowd.flatMap((talker) => talker.waiting())
-      await until(() => waiting().length === 0, ms)
-      const silent = waiting().map(
-        ({ conversation, id, since }) => `${conversation}: message ${id} is silent for ${Math.round(now() - since)} ms`,
-      )
+      const silent = await crowd.silent(ms)
       // What a step does after its watchers were told, such as letting go of a stream's pieces, takes a moment more.
       await new Promise((resolve) => setTimeout(resolve, 300))
-      for (const talker of crowd) talker.close()
+      crowd.close()
       closing = true
       signal('SIGTERM')
       const late = setTimeout(() => signal('SIGKILL'), 15_000)
@@ -180,27 +166,9 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       return silent
     },
     journal,
-    recoveries() {
-      const all = crowd.flatMap(({ recoveries }) => recoveries)
-      const waited = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
-      return { all: all.map(({ struck, spoke }) => spoke - struck), late: waited.filter((ms) => ms > patience * 1_000) }
-    },
+    recoveries: () => crowd.recoveries(patience * 1_000),
     surprises,
     lives: () => number,
   }
   return world
-}
-
-/** Below 32768: above it the kernel hands ports out to clients, perhaps while the server is between two lives. */
-async function freePort(chance: ReturnType<typeof random>): Promise<number> {
-  for (;;) {
-    const port = 15_000 + chance.below(17_000)
-    const server = createServer()
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => resolve(true))
-    })
-    await new Promise((resolve) => server.close(resolve))
-    if (free) return port
-  }
 }
