@@ -54,8 +54,6 @@ export function createJobs({ clock, log }: { clock: Clock; log: Log }) {
   }
 }
 
-export type Jobs = ReturnType<typeof createJobs>
-
 /** Waits so long, or until the work is not wanted any more. */
 export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
