@@ -63,7 +63,7 @@ let lastKey = ''
 let lastHeirs: (Candidate | undefined)[] = []
 
 function heirsOf(chart: Chart, candidates: StoredNode[]): (Candidate | undefined)[] {
-  const key = JSON.stringify([candidates.map(({ life, machines }) => [life, machines]), chart.machines])
+  const key = JSON.stringify([candidates.map(({ life, machines }) => [life, machines]), chart.machines, chart.lives.length])
   if (key !== lastKey) {
     lastKey = key
     lastHeirs = chart.lives.map((_, shard) => heirOf(shard, candidates, chart.machines[shard]))

@@ -199,8 +199,9 @@ export function createRelay(needs: Needs): Relay {
 
   /** Where the conversation stands as the watch begins: whatever comes behind is told, also where no owner answers. */
   async function stand({ place }: Room, mirror: Reflection) {
-    const seq = await needs.position(place.tenant, place.actor).catch(() => undefined)
-    mirror.seq ??= seq ?? 0
+    // A store that does not answer has not said that nothing was told: the owner says it then.
+    const seq = await needs.position(place.tenant, place.actor).catch(() => null)
+    if (seq !== null) mirror.seq ??= seq ?? 0
   }
 
   /** The same for one that lives here: who has it next may tell something before we know that it is gone. */

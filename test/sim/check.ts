@@ -3,13 +3,18 @@ import { checkSteps } from './check.steps.ts'
 import { checkWords } from './check.words.ts'
 import { readStored } from './stored.ts'
 import type { SimStore } from './store.ts'
+import { FLEET_RINGS } from './fleet.ts'
 import { type Ended, RINGS, chatId } from './world.ts'
 
-export async function check(world: Ended, store: SimStore): Promise<string[]> {
+export async function check(
+  world: Pick<Ended, 'story' | 'tabs' | 'providers' | 'kills' | 'restless' | 'holds' | 'complaints' | 'seconds'> & { breaches?: string[] },
+  store: SimStore,
+): Promise<string[]> {
   const found: string[] = []
   const fail = (invariant: string, sentence: string) => found.push(`${invariant}: ${sentence}`)
   const { messages, events, journal, actors, usage, letters } = await readStored(store)
 
+  found.push(...(world.breaches ?? []))
   if (world.restless) fail('I8 liveness', `after ${Math.round(world.seconds)} s ${world.restless}`)
   for (const complaint of world.complaints) fail('I8 liveness', complaint)
   for (const { error } of letters) fail('I1 no loss', `an event was set aside: ${error.split('\n')[0]}`)
@@ -109,7 +114,8 @@ export async function check(world: Ended, store: SimStore): Promise<string[]> {
 
   const { rings: _, residents, sockets: __, ...rest } = world.holds
   for (const [what, count] of Object.entries(rest)) if (count > 0) fail('I7 bounded', `${count} ${what} at rest`)
-  if (residents > Math.max(world.story.residents, 1)) fail('I7 bounded', `${residents} residents`)
-  if (world.holds.rings > RINGS) fail('I7 bounded', `${world.holds.rings} timers at rest`)
+  const { fleet } = world.story
+  if (residents > Math.max(world.story.residents, 1) * (fleet ? fleet.nodes + 2 : 1)) fail('I7 bounded', `${residents} residents`)
+  if (world.holds.rings > (fleet ? FLEET_RINGS : RINGS)) fail('I7 bounded', `${world.holds.rings} timers at rest`)
   return found
 }

@@ -30,7 +30,7 @@ interface Garden {
 }
 
 /** Throws when the bug cannot be planted, or when the copy breaks down instead of playing. */
-export async function plant(root: string, { name, edits }: Bug, { most, kept, shorten }: Garden): Promise<Found> {
+export async function plant(root: string, { name, edits, kind = 'single' }: Bug, { most, kept, shorten }: Garden): Promise<Found> {
   const copy = await mkdtemp(join(tmpdir(), 'nexus-planted-'))
   try {
     for (const room of rooms) await cp(join(root, room), join(copy, room), { recursive: true })
@@ -50,7 +50,7 @@ export async function plant(root: string, { name, edits }: Bug, { most, kept, sh
       let played = 0
       while (played < most) {
         const { outcomes } = await worker.ask(
-          { order: 'seeds', from: 1 + played, to: 1 + Math.min(most, played + 20), first: true },
+          { order: 'seeds', from: 1 + played, to: 1 + Math.min(most, played + 20), first: true, kind },
           'played',
         )
         played += outcomes.length
@@ -58,7 +58,7 @@ export async function plant(root: string, { name, edits }: Bug, { most, kept, sh
         if (!failed) continue
         const found: Found = { bug: name, seeds: played, said: failed.found[0], ofStory }
         if (!shorten) return found
-        const { story } = await worker.ask({ order: 'shrink', story: storyOf(failed.seed), way: wayOf(failed) as string }, 'shrunk')
+        const { story } = await worker.ask({ order: 'shrink', story: storyOf(failed.seed, kind), way: wayOf(failed) as string }, 'shrunk')
         return { ...found, story }
       }
       return { bug: name, seeds: played, said: undefined, ofStory }

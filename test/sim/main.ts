@@ -3,6 +3,7 @@
  *
  *     npm run sim -- --seeds 1000            seeds 1 to 1,000
  *     npm run sim -- --seeds 1000 --seed K   seeds from K on
+ *     npm run sim -- --seeds 1000 --fleet    worlds of several nodes only; --single those of one only, otherwise every thirtieth has several
  *     npm run sim -- --seed K                this one, told line by line; shortened when it fails
  *     npm run sim -- --planted               what becomes of bugs that are planted; with --keep the shortest story of each is kept
  *                                            in stories.json, with --only TEXT some of them are
@@ -16,7 +17,7 @@ import { plant } from './garden.ts'
 import { bugs } from './planted.ts'
 import { wayOf } from './shrink.ts'
 import { keepStories, readStories } from './stories.ts'
-import { type Story, storyOf } from './story.ts'
+import { type Kind, type Story, storyOf } from './story.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const PORTION = 20
@@ -55,9 +56,13 @@ function settings() {
         only: { type: 'string' },
         keep: { type: 'boolean' },
         stories: { type: 'boolean' },
+        fleet: { type: 'boolean' },
+        single: { type: 'boolean' },
       },
     })
+    if (values.fleet && values.single) throw new Wrong('--fleet and --single exclude each other.')
     return {
+      kind: values.fleet ? ('fleet' as const) : values.single ? ('single' as const) : undefined,
       planted: values.planted ?? false,
       only: values.only,
       keep: values.keep ?? false,
@@ -69,7 +74,7 @@ function settings() {
   } catch (error) {
     if (error instanceof Wrong) throw error
     throw new Wrong(
-      `${(error as Error).message.split('.')[0]}. Known are --seeds N, --seed K, --planted, --only TEXT, --keep, --stories and --workers N.`,
+      `${(error as Error).message.split('.')[0]}. Known are --seeds N, --seed K, --planted, --only TEXT, --keep, --stories, --fleet, --single and --workers N.`,
     )
   }
 }
@@ -79,7 +84,12 @@ async function side<T>(workers: number, work: (n: number) => Promise<T>): Promis
   return Promise.all(Array.from({ length: workers }, (_, n) => work(n)))
 }
 
-async function seeds(count: number, from: number, workers: number): Promise<boolean> {
+interface Kinded {
+  workers: number
+  kind: Kind | undefined
+}
+
+async function seeds(count: number, from: number, { workers, kind }: Kinded): Promise<boolean> {
   const began = performance.now()
   let next = from
   let played = 0
@@ -108,7 +118,7 @@ async function seeds(count: number, from: number, workers: number): Promise<bool
           portions = 1
         }
         const to = Math.min(from + count, next + PORTION)
-        const order = { order: 'seeds', from: next, to } as const
+        const order = { order: 'seeds', from: next, to, kind } as const
         next = to
         const { outcomes } = await worker.ask(order, 'played')
         for (const outcome of outcomes) {
@@ -131,35 +141,35 @@ async function seeds(count: number, from: number, workers: number): Promise<bool
       `${messages} messages; ${failed.length} failed${failed.length === 0 ? `, 95 % bound ${(3 / played).toExponential(1)}` : ''}`,
   )
   const first = failed.sort((a, b) => a.seed - b.seed)[0]
-  if (first) await shortest(first.seed, first.found)
+  if (first) await shortest(first.seed, first.found, kind)
   return failed.length === 0
 }
 
 /** Prints the shortest story that still fails like this seed. */
-async function shortest(seed: number, found: string[]) {
+async function shortest(seed: number, found: string[], kind: Kind | undefined) {
   const worker = await hire(root)
   try {
     console.log(`\nlooking for the shortest story that fails like seed ${seed} …`)
     const way = wayOf({ found }) as string
-    const { story, outcome } = await worker.ask({ order: 'shrink', story: storyOf(seed), way }, 'shrunk')
+    const { story, outcome } = await worker.ask({ order: 'shrink', story: storyOf(seed, kind), way }, 'shrunk')
     console.log(`\n${JSON.stringify(story)}\n`)
     for (const line of outcome.lines) console.log(line)
     for (const sentence of outcome.found) console.log(`! ${sentence}`)
-    console.log(`\nreplay the whole of it: npm run sim -- --seed ${seed}`)
+    console.log(`\nreplay the whole of it: npm run sim -- --seed ${seed}${kind ? ` --${kind}` : ''}`)
   } finally {
     worker.end()
   }
 }
 
-async function one(seed: number): Promise<boolean> {
+async function one(seed: number, kind: Kind | undefined): Promise<boolean> {
   const worker: Worker = await hire(root)
-  const { outcome } = await worker.ask({ order: 'tell', story: storyOf(seed) }, 'told').finally(() => worker.end())
+  const { outcome } = await worker.ask({ order: 'tell', story: storyOf(seed, kind) }, 'told').finally(() => worker.end())
   for (const line of outcome.lines) console.log(line)
   for (const sentence of outcome.found) console.log(`! ${sentence}`)
   console.log(
     `seed ${seed}: ${outcome.found.length === 0 ? 'all is well' : `${outcome.found.length} breaches`}, ${outcome.hash.slice(0, 16)}`,
   )
-  if (outcome.found.length > 0) await shortest(seed, outcome.found)
+  if (outcome.found.length > 0) await shortest(seed, outcome.found, kind)
   return outcome.found.length === 0
 }
 
@@ -169,10 +179,11 @@ interface Planting {
   workers: number
   only: string | undefined
   keep: boolean
+  kind: Kind | undefined
 }
 
-async function planted({ most, workers, only, keep }: Planting): Promise<boolean> {
-  const chosen = bugs.filter(({ name }) => !only || name.includes(only))
+async function planted({ most, workers, only, keep, kind }: Planting): Promise<boolean> {
+  const chosen = bugs.filter(({ name, kind: its = 'single', isOpen }) => (only ? name.includes(only) : !isOpen) && (!kind || kind === its))
   if (chosen.length === 0) throw new Wrong(`No bug has "${only}" in its name.`)
   const queue = [...chosen]
   const known = await readStories()
@@ -203,8 +214,8 @@ try {
   const well = given.planted
     ? await planted({ ...given, most: given.stories ? 0 : some(given.seeds) })
     : given.seed !== undefined && given.seeds === undefined
-      ? await one(given.seed)
-      : await seeds(some(given.seeds), given.seed ?? 1, given.workers)
+      ? await one(given.seed, given.kind)
+      : await seeds(some(given.seeds), given.seed ?? 1, given)
   process.exit(well ? 0 : 1)
 } catch (error) {
   console.error(error instanceof Wrong ? error.message : error)

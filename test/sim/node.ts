@@ -2,6 +2,8 @@
  * One life of a node: everything that `runtime/system.ts` puts together, on simulated time, behind a simulated cable and with a
  * door that has no transport. A killed node goes on as a ghost that hears nothing, whose clock stands still and whom nobody hears.
  */
+import type { Bus } from '../../runtime/cluster/bus.ts'
+import type { Cluster } from '../../runtime/cluster/cluster.ts'
 import { ownStage } from '../../runtime/cluster/stage.ts'
 import { createModels } from '../../actors/models/models.ts'
 import { watched } from '../../actors/models/watchdog.ts'
@@ -18,9 +20,11 @@ import { createEngine } from '../../runtime/host/engine.ts'
 import type { Limits } from '../../runtime/host/host.ts'
 import { slotsOf } from '../../runtime/slots.ts'
 import type { Policy } from '../../machines/policy.ts'
+import type { Database } from '../../sql/database.ts'
 import type { Log } from '../../runtime/watch/log.ts'
 import type { Chance } from './chance.ts'
 import type { Door, ServerSide } from './connection.ts'
+import type { Gate } from './gate.ts'
 import { deadlines, type Providers } from './provider.ts'
 import type { SimStore, Weather } from './store.ts'
 import type { Time } from './time.ts'
@@ -39,19 +43,31 @@ interface Needs {
   log: Log
   /** Its first step was to end itself. */
   failed(error: unknown): void
+  /** The name of its connections. */
+  application?: string
+  /** Lets through what reaches it, unless it stands still. */
+  gate?: Gate
+  /** Milliseconds by which its clock is ahead. */
+  skew?(): number
+  /** Makes it a node among others; without it, it is alone. */
+  join?(own: { db: Database; local: Bus; clock: Clock }): Cluster
 }
+
+const alwaysOpen: Pick<Gate, 'pass' | 'isShut'> = { pass: (_, go) => go(), isShut: () => false }
 
 export type SimNode = ReturnType<typeof createNode>
 
 const LOOK = 250
 
-export function createNode({ name, life, time, store, weather, providers, chance, limits, policy, log, failed }: Needs) {
+export function createNode({ name, life, time, store, weather, providers, chance, limits, policy, log, failed, ...more }: Needs) {
+  const { gate = alwaysOpen, skew = () => 0 } = more
   const incarnation = `${name}.${life}`
   let alive = true
   let open = false
   let rings = 0
+  let draining = false
   const clock: Clock = {
-    now: time.now,
+    now: () => time.now() + skew(),
     ticks: time.ticks,
     after(ms, ring) {
       let pending = true
@@ -60,39 +76,48 @@ export function createNode({ name, life, time, store, weather, providers, chance
         pending = false
       }
       rings++
-      const cancel = time.after(ms, () => {
-        over()
-        if (alive) ring()
-      })
+      const cancel = time.after(ms, () =>
+        gate.pass('ring', () => {
+          if (!pending) return
+          over()
+          if (alive) ring()
+        }),
+      )
       return () => {
         over()
         cancel()
       }
     },
   }
-  const cables = store.cables(time, weather)
+  /** For what the world notes of it. */
+  const trueClock = { ...clock, now: time.now }
+  const cables = store.cables(time, weather, more.application)
   const { db } = cables
-  const bus = memoryBus({ log })
+  const local = memoryBus({ log })
+  const cluster = more.join?.({ db, local, clock })
+  const bus = cluster?.relay ?? local
   const models = createModels({
     settings: { anthropicApiKey: 'simulated', openaiApiKey: 'simulated', deadlines },
     providers: {
-      anthropic: watched(providers.reachedBy(incarnation, clock, 'anthropic'), deadlines, clock),
-      openai: watched(providers.reachedBy(incarnation, clock, 'openai'), deadlines, clock),
+      anthropic: watched(providers.reachedBy(incarnation, trueClock, 'anthropic'), deadlines, clock),
+      openai: watched(providers.reachedBy(incarnation, trueClock, 'openai'), deadlines, clock),
     },
     clock,
     random: chance.next,
   })
-  const ownership = aloneOwnership({ db, me: { node: name, life: incarnation }, clock, log })
+  const ownership = cluster?.membership ?? aloneOwnership({ db, me: { node: name, life: incarnation }, clock, log })
   const engine = createEngine({
     db,
     bus,
     log,
     // Who counts as gone does not find out.
     ownership,
-    clock,
+    ...(cluster && { others: cluster.others }),
+    clock: cluster?.clock ?? clock,
     limits,
     slots: (speeches) => slotsOf({ db, bus, models, knowledge: { search: async () => [] } as never, speeches }),
   })
+  const stage = cluster?.relay ?? ownStage(engine)
   const sockets = new Set<ServerSide>()
   const io = {
     local: {
@@ -110,9 +135,10 @@ export function createNode({ name, life, time, store, weather, providers, chance
     engine,
     maxLength: 10_000,
     policy,
-    isDraining: () => !open,
+    isDraining: () => (cluster && open ? draining && cluster.membership.peers().length === 0 : !open),
     begins: (...who) => rooms.begun(...who),
   })
+  cluster?.serve({ engine, begun: (...who) => rooms.begun(...who) })
 
   function look() {
     clock.after(LOOK, () => {
@@ -123,15 +149,17 @@ export function createNode({ name, life, time, store, weather, providers, chance
 
   const door: Door = {
     enter(socket) {
-      if (!alive || !open) return undefined
+      if (!alive || !open || draining || gate.isShut()) return undefined
       sockets.add(socket)
-      return attend({ db, bus, stage: ownStage(engine), desk, log, pages }, rooms, socket as unknown as ChatSocket)
+      const hear = attend({ db, bus, stage, desk, log, pages }, rooms, socket as unknown as ChatSocket)
+      return (event, ...given) => gate.pass('message', () => hear(event, ...given))
     },
-    left(socket) {
-      if (!alive) return
-      for (const conversation of socket.data.readers.keys()) rooms.leave(socket as unknown as ChatSocket, conversation)
-      sockets.delete(socket)
-    },
+    left: (socket) =>
+      gate.pass('message', () => {
+        if (!alive) return
+        for (const conversation of socket.data.readers.keys()) rooms.leave(socket as unknown as ChatSocket, conversation)
+        sockets.delete(socket)
+      }),
   }
 
   async function start() {
@@ -149,9 +177,10 @@ export function createNode({ name, life, time, store, weather, providers, chance
     name,
     incarnation,
     engine,
+    cluster,
     door,
     cables,
-    isOpen: () => alive && open,
+    isOpen: () => alive && open && !draining,
     isAlive: () => alive,
     /** Rings that its own clock still awaits, and what it holds in memory. */
     holds: () => ({
@@ -184,6 +213,23 @@ export function createNode({ name, life, time, store, weather, providers, chance
       alive = false
       await db.sql.end({ timeout: 1 })
       return left
+    },
+    /** The same for a node among others, who take over what it has. */
+    async leave(ms: number): Promise<number> {
+      draining = true
+      for (const socket of sockets) socket.emit('node.leaving', { within: 500 })
+      await cluster?.membership.drain().catch((error: Error) => log.warn({ err: error }, 'what this node had could not be given away'))
+      const left = await engine.stop(ms)
+      open = false
+      for (const socket of sockets) socket.conn.close()
+      await bus.close()
+      await cluster?.leave().catch((error: Error) => log.warn({ err: error }, 'this node could not say that it leaves'))
+      await db.sql.end({ timeout: 1 })
+      return left
+    },
+    /** It is gone; what was on its way to it finds nobody. */
+    end() {
+      alive = false
     },
   }
 }

@@ -4,6 +4,8 @@ import { check } from './check.ts'
 import type { SimStore } from './store.ts'
 import type { Story } from './story.ts'
 import type { Time } from './time.ts'
+import type { Fleet } from './fleet.story.ts'
+import { playFleet } from './fleet.ts'
 import { play } from './world.ts'
 
 export interface Outcome {
@@ -24,7 +26,8 @@ export interface Stage {
 }
 
 export async function run(story: Story, stage: Stage, trace?: (line: string) => void): Promise<Outcome> {
-  const world = await play(story, { ...stage, ...(trace && { trace }) })
+  const about = { ...stage, ...(trace && { trace }) }
+  const world = isFleets(story) ? await playFleet(story, about) : await play(story, about)
   const found = await check(world, stage.store)
   await world.close()
   return {
@@ -37,3 +40,5 @@ export async function run(story: Story, stage: Stage, trace?: (line: string) => 
     messages: world.tabs.reduce((sum, { journal }) => sum + journal.sent.size, 0),
   }
 }
+
+const isFleets = (story: Story): story is Story & { fleet: Fleet } => story.fleet !== undefined

@@ -13,7 +13,7 @@ import { connect } from '../../sql/database.pglite.ts'
 import { demo, keepTenant } from '../../sql/tenants.ts'
 import { Exchange, type Line } from '../../sql/wire.ts'
 import { migratedArchive } from '../support/store.ts'
-import type { Time } from './time.ts'
+import { START, type Time } from './time.ts'
 
 /** What becomes of a message on its way to the store. `late`: the sender sees a broken cable, and the message arrives all the same. */
 export type Fate = 'ok' | 'before' | 'after' | 'late'
@@ -28,10 +28,18 @@ export interface Weather {
   isAway(): boolean
   /** Hears of every message: `sent` before it leaves, `done` when it has happened and its answer has not arrived. */
   passed(stage: 'sent' | 'done'): void
+  /** What comes back reaches the process now, or when it goes on again. */
+  reach?(go: () => void): void
+  /** Whoever asks stands still or is cut off: it can end no transaction. */
+  isStill?(): boolean
 }
 
 export interface Cables {
   db: Database
+  /** Whether the server knows of any. */
+  areOpen(): boolean
+  /** Undoes what is begun and cannot be ended now: it would keep the one session from all others, as no server would let it. */
+  undo(): void
   /** Every cable breaks now, as when a server or a network goes down. */
   tear(): void
   /** The process behind them is killed: it hears nothing any more, and what is on its way may or may not arrive. */
@@ -39,23 +47,42 @@ export interface Cables {
 }
 
 export interface SimStore {
-  cables(time: Time, weather: Weather): Cables
+  /** The server sees connections of this application. */
+  cables(time: Time, weather: Weather, application?: string, most?: number): Cables
   /** Asks at once and outside of simulated time. */
   ask<Row>(query: string): Promise<Row[]>
-  /** Forgets everything but the tenant. */
-  reset(): Promise<void>
+  /** Forgets everything but the tenant and the epochs; for a fleet the store watches who writes. */
+  reset(isFleet?: boolean): Promise<void>
 }
 
 export async function openSimStore(): Promise<SimStore> {
   const archive = await migratedArchive()
+  const now = Date.now
+  // PostgreSQL asks JavaScript for the time, and remembers when it began.
+  Date.now = () => START - DAY
   const pg = await PGlite.create({
     extensions: { vector, pg_trgm, pgcrypto },
     // Nothing here outlives the process, and a plan that follows statistics would make one seed depend on those before.
     postgresqlconf: ['shared_buffers=16MB', 'max_wal_size=64MB', 'fsync=off', 'full_page_writes=off', 'autovacuum=off'],
     loadDataDir: new Blob([archive as Uint8Array<ArrayBuffer>]),
-  } as object)
+  } as object).finally(() => {
+    Date.now = now
+  })
+  const files = pg.Module.FS
+  files.mkdir(CONNECTIONS)
+  await pg.exec(guards)
+  await pg.exec(await onlyConnections(pg))
+  /** Connections that the server has, by application. */
+  let connections = new Map<string, number>()
+  function count(application: string, by: number, among: Map<string, number>) {
+    const many = (among.get(application) ?? 0) + by
+    among.set(application, many)
+    if (among !== connections) return // of a world that is over
+    if (many === 1 && by > 0) files.writeFile(`${CONNECTIONS}/${application}`, '')
+    else if (many === 0) files.unlink(`${CONNECTIONS}/${application}`)
+  }
   const backend = { run: async (messages: Uint8Array) => pg.execProtocolRawSync(messages) }
-  const exchangeOf = () => new Exchange(backend, { idle: 5_000, busy: 60_000 })
+  const exchangeOf = (idle = 5_000) => new Exchange(backend, { idle, busy: 60_000 })
   let exchange = exchangeOf()
   const sql = connect(() => exchange.connect(), 1)
   await keepTenant({ sql } as Database, demo)
@@ -69,24 +96,44 @@ export async function openSimStore(): Promise<SimStore> {
 
   return {
     ask: async <Row>(query: string) => (await pg.query<Row>(query)).rows,
-    async reset() {
+    async reset(isFleet = false) {
       // Whatever an ended world has left in the session would be found by the next one.
-      exchange = exchangeOf()
-      await pg.exec('rollback; deallocate all')
+      exchange = exchangeOf(isFleet ? 1_500 : 5_000)
+      for (const [application, many] of connections) if (many > 0) files.unlink(`${CONNECTIONS}/${application}`)
+      connections = new Map()
+      await pg.exec(`rollback; deallocate all; set sim.fleet = '${isFleet ? 'on' : 'off'}'`)
+      // Lives have the same names in every world.
+      if (isFleet)
+        await pg.exec(
+          `update shards set life = 'gone', node = null, machines = '{}' where life is distinct from 'gone' or machines <> '{}'`,
+        )
       // Each table that is truncated gets new files, which costs more than looking whether there is anything in it.
       const { rows } = await pg.query<{ name: string }>(filled)
       if (rows.length > 0) await pg.exec(`truncate ${rows.map(({ name }) => name).join(', ')} restart identity`)
     },
-    cables(time, weather) {
+    cables(time, weather, application = 'nexus', most = 4) {
       const open = new Set<Cable>()
+      const among = connections
+      let lines = 0
       const cable = () => {
-        const one = new Cable(exchange.connect(), time, weather, () => open.delete(one))
+        const line = exchange.connect()
+        lines++
+        count(application, 1, among)
+        line.once('close', () => {
+          lines--
+          count(application, -1, among)
+        })
+        const one = new Cable(line, time, weather, () => open.delete(one))
         open.add(one)
         return one
       }
-      const sql = connect(cable, 4)
+      const sql = connect(cable, most)
       return {
-        db: { sql, kind: 'pglite', application: 'nexus', tidy: async () => {}, lost: new Promise(() => {}), close: async () => {} },
+        areOpen: () => lines > 0,
+        db: { sql, kind: 'pglite', application, isPooled: false, tidy: async () => {}, lost: new Promise(() => {}), close: async () => {} },
+        undo: () => {
+          for (const one of [...open]) one.undo()
+        },
         tear: () => {
           for (const one of [...open]) one.tear()
         },
@@ -96,6 +143,67 @@ export async function openSimStore(): Promise<SimStore> {
       }
     },
   }
+}
+
+const DAY = 86_400_000
+/** ReadyForQuery, and the status outside of any transaction. */
+const READY = 'Z'.charCodeAt(0)
+const IDLE = 'I'.charCodeAt(0)
+const CONNECTIONS = '/connections'
+
+/**
+ * What the store itself sees of breaches, at the very moment of a statement: who writes owns the shard then, and epochs grow. Kept in a
+ * table, so that a statement that came to nothing has broken nothing.
+ */
+const guards = `
+  create table breaches (sentence text);
+  create view connections as select f as application_name, current_database() as datname from pg_ls_dir('${CONNECTIONS}') f;
+
+  create function guard_journal() returns trigger language plpgsql security definer set search_path = public as $$
+  declare
+    owner record;
+  begin
+    select h.node, h.epoch as reached, a.epoch, a.shard into owner
+    from actors a join shards h on h.shard = a.shard where a.tenant_id = new.tenant_id and a.id = new.actor;
+    if owner.node is distinct from new.node or owner.epoch <> owner.reached then
+      insert into breaches values (format('I4 single writer: step %s was committed by %s under epoch %s of its shard, whose owner is %s under %s',
+        new.version, new.node, owner.epoch, coalesce(owner.node, 'nobody'), owner.reached));
+    end if;
+    return null;
+  end $$;
+  create trigger guard after insert on journal for each row when (current_setting('sim.fleet', true) = 'on') execute function guard_journal();
+
+  create function guard_effects() returns trigger language plpgsql security definer set search_path = public as $$
+  declare
+    owner text;
+  begin
+    select h.life into owner from actors a join shards h on h.shard = a.shard where a.tenant_id = new.tenant_id and a.id = new.actor;
+    if owner is distinct from new.claim_life then
+      insert into breaches values (format('I4 single writer: work was begun by %s for an actor of %s', new.claim_life, coalesce(owner, 'nobody')));
+    end if;
+    return null;
+  end $$;
+  create trigger guard after insert on effects for each row when (current_setting('sim.fleet', true) = 'on') execute function guard_effects();
+  create trigger guard_again after update of claim_life on effects for each row
+    when (current_setting('sim.fleet', true) = 'on' and new.claim_life is not null) execute function guard_effects();
+
+  create function guard_epochs() returns trigger language plpgsql security definer set search_path = public as $$
+  begin
+    insert into breaches values (format('I4 single writer: an epoch went from %s to %s', old.epoch, new.epoch));
+    return null;
+  end $$;
+  create trigger guard after update of epoch on actors for each row when (new.epoch < old.epoch) execute function guard_epochs();
+  create trigger guard after update of epoch, life on shards for each row
+    when (new.epoch < old.epoch or (new.epoch = old.epoch and new.life is not null and new.life is distinct from old.life and new.life <> 'gone'))
+    execute function guard_epochs();
+`
+
+/** The embedded PostgreSQL has one session, whatever comes in by it: whose connections there are is said by files. */
+async function onlyConnections(pg: PGlite): Promise<string> {
+  const { rows } = await pg.query<{ text: string }>(`select pg_get_functiondef('bury_node'::regproc) as text`)
+  const text = rows[0]?.text ?? ''
+  if (text.split('pg_stat_activity').length !== 2) throw new Error('bury_node does not look for connections any more')
+  return text.replace('pg_stat_activity', 'connections')
 }
 
 const lost = () => Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' })
@@ -112,6 +220,7 @@ class Cable extends Duplex {
   #state: 'whole' | 'broken' | 'abandoned' = 'whole'
   readonly #underway = new Set<() => void>()
   #answerless = false
+  #isInside = false
 
   constructor(line: Line, time: Time, weather: Weather, gone: () => void) {
     super({ allowHalfOpen: false })
@@ -161,15 +270,26 @@ class Cable extends Duplex {
   #answer(bytes: Buffer): void {
     if (this.#state === 'abandoned') return
     this.#weather.passed('done')
+    // In a transaction, or in a query of which there is more to come.
+    this.#isInside = bytes[bytes.length - 6] !== READY || bytes[bytes.length - 1] !== IDLE
     if (this.#state !== 'whole') return
+    if (this.#weather.isStill?.() && this.#isInside) return this.undo()
     if (this.#answerless) {
       this.#state = 'broken'
       this.#back(this.#weather.delay(), () => this.#break())
       return
     }
-    this.#back(this.#weather.delay(), () => {
-      if (this.#state === 'whole') this.push(bytes)
-    })
+    this.#back(this.#weather.delay(), () =>
+      this.#reach(() => {
+        if (this.#state === 'whole') this.push(bytes)
+      }),
+    )
+  }
+
+  undo(): void {
+    if (!this.#isInside) return
+    this.#isInside = false
+    this.tear()
   }
 
   tear(): void {
@@ -200,10 +320,17 @@ class Cable extends Duplex {
   }
 
   #notice(): void {
-    if (this.#state === 'abandoned') return
-    this.readyState = 'closed'
-    this.#gone()
-    this.destroy(lost())
+    this.#reach(() => {
+      if (this.#state === 'abandoned') return
+      this.readyState = 'closed'
+      this.#gone()
+      this.destroy(lost())
+    })
+  }
+
+  #reach(go: () => void): void {
+    if (this.#weather.reach) this.#weather.reach(go)
+    else go()
   }
 
   /** The server sees the end: an open transaction is undone. */

@@ -1,6 +1,7 @@
 /** What happens in a simulated world: a list of acts, made from a seed and plain enough to be printed, stored and shortened. */
 import { busyPolicies, type Policy } from '../../machines/policy.ts'
 import { type Chance, chances } from './chance.ts'
+import { type Fleet, type FleetAct, fleetStoryOf } from './fleet.story.ts'
 import type { Faults } from './provider.ts'
 
 /** Milliseconds from the start of the story. */
@@ -19,7 +20,12 @@ export type Act = { at: number } & (
   | { do: 'oust'; ms: number }
   | { do: 'outage'; ms: number }
   | { do: 'claim'; chat: number; ms: number }
+  | FleetAct
 )
+
+const persons = new Set<Act['do']>(['say', 'repeat', 'stop', 'cut', 'stall', 'claim'])
+export const isPersons = (act: Act): act is Extract<Act, { do: 'say' | 'repeat' | 'stop' | 'cut' | 'stall' | 'claim' }> =>
+  persons.has(act.do)
 
 export interface Story {
   seed: number
@@ -37,6 +43,8 @@ export interface Story {
   provider: Faults
   /** The slowest way between a tab and a node, in milliseconds. */
   network: number
+  /** Several nodes, and what is between them; absent: there is one. */
+  fleet?: Fleet
   acts: Act[]
 }
 
@@ -55,7 +63,15 @@ export const SAFE = LENGTH + 10_000
 /** How long the slower ways of ending may take; a story is waited for until then. */
 const patience = { intern: 12_000, director: 15_000, ceo: 20_000 }
 
-export function storyOf(seed: number): Story {
+export type Kind = 'single' | 'fleet'
+
+/** Of so many worlds one has several nodes: it takes as long as ten others. */
+const SHARE = 30
+
+export const storyOf = (seed: number, kind: Kind = seed % SHARE === 0 ? 'fleet' : 'single'): Story =>
+  kind === 'fleet' ? fleetStoryOf(singleStoryOf(seed)) : singleStoryOf(seed)
+
+function singleStoryOf(seed: number): Story {
   const of = chances(seed)
   const shape = of('shape')
   const rough = shape.next()

@@ -3,6 +3,8 @@
  * whatever can go on without time has gone on: promises, ticks and immediates are run until none is left. The store answers
  * synchronously within, so that one seed always gives the same order.
  */
+import nodeCrypto from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
 import type { Clock } from '../../runtime/host/clock.ts'
 import { random } from '../support/random.ts'
 
@@ -144,6 +146,9 @@ export function takeOverTime(): Time {
     const hex = () => chance.below(0x1_0000).toString(16).padStart(4, '0')
     return `${hex()}${hex()}-${hex()}-4${hex().slice(1)}-8${hex().slice(1)}-${hex()}${hex()}${hex()}`
   }
+
+  nodeCrypto.randomUUID = crypto.randomUUID
+  syncBuiltinESMExports() // whoever has imported it by name has this one from now on
 
   return {
     // Whole milliseconds, as the system's own clock counts.

@@ -2,12 +2,12 @@
 import { type Outcome, run } from './run.ts'
 import { shrink, wayOf } from './shrink.ts'
 import { openSimStore } from './store.ts'
-import { type Story, storyOf } from './story.ts'
+import { type Kind, type Story, storyOf } from './story.ts'
 import { real, takeOverTime } from './time.ts'
 
 export type Order =
   /** Seeds from one to another, the last one excluded; `first` ends with the first that fails. */
-  | { order: 'seeds'; from: number; to: number; first?: boolean }
+  | { order: 'seeds'; from: number; to: number; first?: boolean; kind?: Kind | undefined }
   | { order: 'shrink'; story: Story; way: string }
   | { order: 'tell'; story: Story }
 
@@ -41,7 +41,7 @@ async function obey(given: Order): Promise<Report> {
   const began = real.now()
   const outcomes: Omit<Outcome, 'lines'>[] = []
   for (let next = given.from; next < given.to; next++) {
-    const { lines: _, ...outcome } = await play(storyOf(next))
+    const { lines: _, ...outcome } = await play(storyOf(next, given.kind))
     outcomes.push(outcome)
     if (given.first && wayOf(outcome)) break
   }

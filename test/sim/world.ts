@@ -1,20 +1,15 @@
 /** Lets a story happen, from the first act until nothing is left to be done, and hands out every journal that was kept. */
-import { connect } from '../../channels/web/client.ts'
-import { memoryStore } from '../../channels/web/outbox.ts'
-import { demo } from '../../sql/tenants.ts'
 import type { Log } from '../../runtime/watch/log.ts'
 import { chances } from './chance.ts'
-import { type Door, createConnection } from './connection.ts'
 import { type SimNode, createNode } from './node.ts'
+import { chatId, createPeople, nobody, principal, tenant, workLeft } from './people.ts'
 import { createProviders } from './provider.ts'
-import { type Act, SAFE, type Story } from './story.ts'
+import { type Act, SAFE, type Story, isPersons } from './story.ts'
 import type { Fate, SimStore, Weather } from './store.ts'
 import { START, type Time } from './time.ts'
-import { createWitness } from './witness.ts'
 
-export const tenant = demo.id
-export const principal = { tenant: demo, who: 'someone', role: 'owner' as const }
-export const chatId = (chat: number) => `00000000-0000-4000-8000-${String(chat).padStart(12, '0')}`
+export { chatId }
+type NodesAct = Extract<Act, { do: 'kill' | 'leave' | 'oust' | 'outage' }>
 
 /** Simulated milliseconds that a world may take to come to rest once everything is whole again. */
 const REST = 240_000
@@ -41,7 +36,6 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
   let life = 0
   let ghosts = 0
   let node: SimNode
-  const nobody: Door = { enter: () => undefined, left() {} }
 
   const log: Log = {
     debug() {},
@@ -104,52 +98,18 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     time.after(down, wake)
   }
 
-  const tabs = story.chats.flatMap(({ tabs: count }, chat) =>
-    Array.from({ length: count }, (_, tab) => {
-      const label = `tab${chat}.${tab}`
-      const journal = createWitness(label, time.now, (line) => tell(label, line))
-      const connection = createConnection({
-        time,
-        chance: of('network', chat, tab),
-        door: () => (node.isOpen() ? node.door : nobody),
-        principal,
-        witness: journal.witness,
-        slowest: story.network,
-      })
-      const client = connect({ socket: connection.socket as never, store: memoryStore(), patience: story.clientPatience })
-      client.open(chatId(chat))
-      return { chat, tab, label, journal, connection, client }
-    }),
-  )
-  const tabOf = ({ chat, tab }: { chat: number; tab: number }) =>
-    tabs.find((one) => one.chat === chat && one.tab === tab) as (typeof tabs)[0]
+  const people = createPeople({
+    story,
+    of,
+    time,
+    store,
+    tell,
+    door: () => (node.isOpen() ? node.door : nobody),
+    engine: () => (node.isOpen() ? node.engine : undefined),
+  })
+  const { tabs } = people
 
-  /** Somebody at the operators' desk, who tries until it is done or there is nobody to be taken over. */
-  async function operate(chat: number, event: { type: string; [key: string]: unknown }): Promise<void> {
-    for (;;) {
-      const outcome = node.isOpen()
-        ? await node.engine.host.tell({ tenant, actor: chatId(chat), envelope: { to: 'root', event } }).then(
-            () => 'done',
-            (error: { code?: string }) => error.code,
-          )
-        : 'away'
-      if (outcome === 'done' || outcome === 'conversation.unknown') return
-      await new Promise<void>((resolve) => time.after(200, resolve))
-    }
-  }
-
-  const acts: { [D in Act['do']]: (act: Extract<Act, { do: D }>) => void } = {
-    say: (act) => void tabOf(act).client.send(act.text),
-    repeat: (act) => {
-      const [first] = tabOf(act).journal.sent.values()
-      if (first)
-        tabOf(act)
-          .connection.socket.timeout(3_000)
-          .emit('message.send', { conversation: chatId(act.chat), id: first.id, text: first.text }, () => {})
-    },
-    stop: (act) => tabOf(act).client.stop(),
-    cut: (act) => tabOf(act).connection.cut(act.silent),
-    stall: (act) => tabOf(act).connection.stall(act.ms, act.frames),
+  const acts: { [D in NodesAct['do']]: (act: Extract<NodesAct, { do: D }>) => void } = {
     kill({ after, stage, down }) {
       if (after === undefined || !stage) kill(down, 'at once')
       else fuses.push({ after, stage, down })
@@ -187,18 +147,14 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
       away = Math.max(away, time.now() + ms)
       node.cables.tear()
     },
-    claim({ chat, ms }) {
-      void operate(chat, { type: 'operator.claimed', name: 'Ada' }).then(() =>
-        time.after(ms, () => void operate(chat, { type: 'operator.released' })),
-      )
-    },
   }
 
   wake()
   for (const act of story.acts)
     time.after(200 + act.at, () => {
       tell('act', JSON.stringify(act))
-      acts[act.do](act as never)
+      if (isPersons(act)) people.act(act)
+      else acts[act.do as NodesAct['do']]?.(act as never)
     })
   await time.run(START + SAFE)
   tell('world', 'is healed')
@@ -221,29 +177,12 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
   async function whatIsLeft(): Promise<string> {
     if (!node.isOpen()) return 'the node is not open'
     if (ghosts > 0) return 'a node that counts as gone goes on'
-    for (const { label, client, connection } of tabs) {
-      if (!connection.socket.connected) return `${label} is not connected`
-      if (connection.isStalled()) return `${label} reads nothing`
-      const waiting = client.transcript?.outgoing.filter(({ failed }) => failed === undefined).length ?? 0
-      if (waiting > 0) return `${label} has ${waiting} messages that nobody answered`
-    }
-    const [rows] = await store
-      .ask<{ effects: number; timers: number; inbox: number; chunks: number }>(
-        `select (select count(*)::int from effects) as effects, (select count(*)::int from timers) as timers,
-          (select count(*)::int from inbox where applied_version is null) as inbox, (select count(*)::int from chunks) as chunks`,
-      )
-      .catch(() => [undefined])
-    if (!rows) return 'the store is in the middle of something'
+    const unserved = people.unserved()
+    if (unserved) return unserved
+    const left = await workLeft(store)
     // A statement that arrives late keeps the one session from all others until it is there.
     if (node.holds().waiting > 0) return `${node.holds().waiting} jobs that wait`
-    // Whoever asked while the store was slow asks again; until then it has not heard the last of it.
-    const stood = await store.ask<{ id: string; seq: number }>(`select id, seq from conversations`).catch(() => [])
-    for (const { label, chat, client } of tabs) {
-      const seq = Number(stood.find(({ id }) => id === chatId(chat))?.seq ?? 0)
-      if ((client.transcript?.seq ?? 0) < seq) return `${label} has heard ${client.transcript?.seq} of ${seq} events`
-    }
-    const left = Object.entries(rows).filter(([, count]) => count > 0)
-    return left.map(([table, count]) => `${count} rows in ${table}`).join(', ')
+    return left || people.unheard()
   }
 
   const holds = node!.holds()
@@ -252,10 +191,7 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
     ...ended,
     /** Lets the last life go, and forgets it. */
     async close() {
-      for (const { client, connection } of tabs) {
-        client.close()
-        connection.socket.disconnect()
-      }
+      people.leave()
       await time.run(time.now() + 2_000)
       if (node.isAlive()) node.kill()
       await time.run(time.now() + 2_000)
