@@ -2,7 +2,7 @@
 import type { Log } from '../../runtime/watch/log.ts'
 import { chances } from './chance.ts'
 import { type SimNode, createNode } from './node.ts'
-import { chatId, createPeople, nobody, principal, tenant, workLeft } from './people.ts'
+import { chatId, createPeople, nobody, workLeft } from './people.ts'
 import { createProviders } from './provider.ts'
 import { type Act, SAFE, type Story, isPersons } from './story.ts'
 import type { Fate, SimStore, Weather } from './store.ts'

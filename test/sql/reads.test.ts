@@ -50,7 +50,8 @@ function reads(variant: Variant): void {
 
   test.before(async () => {
     store = await within(60_000, freshStore(variant))
-    for (let version = 0; version < 5; version++) assert.equal(await commitSteps(store.db, [step(ours, version)], { node: 'n1', life: 'l1' }), ['done'])
+    for (let version = 0; version < 5; version++)
+      assert.equal(await commitSteps(store.db, [step(ours, version)], { node: 'n1', life: 'l1' }), ['done'])
     await keepChunks(store.db, [{ tenant: ours, actor: 'c1', turn: 't1', attempt: 1, start: 0, text: 'said' }])
   })
   test.after(() => store.close())
