@@ -98,7 +98,7 @@ async function play(scenario: FleetScenario, faults: number, seed: number, shop:
   const { ground, redis, network, remove } = props
   const chance = random(seed)
   model.behave({ world: name, ...scenario.manner })
-  const stage = await openStage({
+  const opening = openStage({
     name,
     folder: home,
     program,
@@ -113,6 +113,13 @@ async function play(scenario: FleetScenario, faults: number, seed: number, shop:
     habits: { ...habits, ...scenario.habits },
     settings: (node, life) => scenario.settings?.(chance, node, life) ?? {},
   })
+  const stage = await opening.catch((error: Error) => error)
+  if (stage instanceof Error) {
+    console.log(`✗ ${scenario.name} (${scenario.fault}): the fleet did not start: ${stage.message}`)
+    row.violations.push({ promise: 'live', conversation: '', what: `the fleet did not start: ${stage.message}` })
+    await remove(true)
+    return row
+  }
   let over = false
   shop.closers.push(async () => over || stage.close())
   await stage.busy()
