@@ -90,9 +90,9 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/host/speech.ts',
-        find: "bus.publish({ room, name: 'reply.delta',",
+        find: 'send(offset, text) {\n          bus.publish({',
         replace:
-          "bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset, text } })\n          bus.publish({ room, name: 'reply.delta',",
+          "send(offset, text) {\n          bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, turn, attempt, offset, text } })\n          bus.publish({",
       },
       { file: 'channels/web/hear.ts', find: 'if (offset > have.length) return { ...t, behind: true }', replace: '' },
       { file: 'channels/web/hear.ts', find: 'if (offset + text.length <= have.length) return t', replace: '' },
