@@ -9,7 +9,10 @@ export interface Tenant {
 export const demo: Tenant = { id: '00000000-0000-4000-8000-00000000d3e0', name: 'demo' }
 
 export async function keepTenant({ sql }: Pick<Database, 'sql'>, { id, name }: Tenant): Promise<void> {
-  await sql`insert into tenants (id, name) values (${id}, ${name}) on conflict (id) do nothing`
+  // On any conflict: nodes that start together on an empty database meet at the name as well as at the id.
+  await sql`insert into tenants (id, name) values (${id}, ${name}) on conflict do nothing`
+  const [kept] = await sql`select from tenants where id = ${id}`
+  if (!kept) throw new Error(`The name ${name} belongs to another tenant.`)
 }
 
 /** By id or by name, as credentials spell it. */

@@ -162,8 +162,9 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       let step: Step | undefined
       try {
         if (epoch === undefined) {
-          if (ask.pending) throw new Moved()
-          return await needs.elsewhere(ask)
+          if (given.pending) throw new Moved()
+          // Also where it was found kept already: whoever has the actor now applies it, and the sender waits for that.
+          return await needs.elsewhere(given)
         }
         const resident = await residents.of(cell)
         if (!resident && !ask.birth) throw new Refusal('conversation.unknown')

@@ -5,13 +5,16 @@ import { type FleetScenario, moment, recovered, whole } from './fleet.scenario.t
 import { now } from './journal.ts'
 import { question } from './talker.ts'
 
+/** Milliseconds that an answer over plain HTTP may take: the double needs two seconds at most. */
+const PATIENCE = 30_000
+
 type Answer = { status: number; text: string }
 
 /** Status 0: there was no answer. */
 async function post(url: string, body: string | Uint8Array<ArrayBuffer>): Promise<Answer> {
   try {
     const headers = { 'content-type': 'application/json' }
-    const response = await fetch(url, { method: 'POST', body, headers, signal: AbortSignal.timeout(120_000) })
+    const response = await fetch(url, { method: 'POST', body, headers, signal: AbortSignal.timeout(PATIENCE) })
     return { status: response.status, text: await response.text() }
   } catch (error) {
     return { status: 0, text: String((error as Error).cause ?? error) }
