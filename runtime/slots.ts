@@ -37,8 +37,13 @@ export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record
         history,
         search: (tenant, text) => knowledge.search(tenant, text),
         speech: ({ tenant, actor, id }, turn, attempt) => speeches.open({ tenant, actor, turn, attempt, work: id }),
-        announce: ({ tenant, actor }, status) =>
-          bus.publish({ room: roomOf(tenant, actor), name: 'agent.status', payload: { conversation: actor, ...status, at: Date.now() } }),
+        announce: ({ tenant, actor, id }, status) =>
+          bus.publish({
+            room: roomOf(tenant, actor),
+            name: 'agent.status',
+            payload: { conversation: actor, ...status, at: Date.now() },
+            work: id,
+          }),
         clock: () => performance.now(),
         after: systemClock.after,
       }),

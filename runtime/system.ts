@@ -197,7 +197,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   app.after(() => {
     healthRoutes(app, { health, metrics, version, isDraining, about: () => aboutOf(models) })
     chatRoutes(app, { db, bus, stage, desk, guard, answerTimeout: config.answerTimeout, sessionTtl: config.sessionTtl })
-    inboundRoutes(app, { db, bus, desk, guard, answerTimeout: config.answerTimeout })
+    inboundRoutes(app, { db, bus, stage, desk, guard, answerTimeout: config.answerTimeout })
     workRoutes(app, { db, guard, health })
   })
   await app.ready()

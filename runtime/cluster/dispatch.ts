@@ -59,7 +59,7 @@ interface Echo {
 
 export function createDispatch({ db, membership, send, takeIn, clock, most }: Needs): Dispatch {
   /** Who waits to hear what became of an event. */
-  const waiting = new Map<string, (echo: Echo) => void>()
+  const waiting = new Map<string, Set<(echo: Echo) => void>>()
   const nameOf = ({ tenant, actor }: Place, dedup: string) => `${tenant}/${actor}#${dedup}`
 
   function wake({ tenant, actor }: Place) {
@@ -70,34 +70,35 @@ export function createDispatch({ db, membership, send, takeIn, clock, most }: Ne
   }
 
   function settle(name: string, echo: Echo) {
-    waiting.get(name)?.(echo)
+    for (const tell of waiting.get(name) ?? []) tell(echo)
   }
 
   function outcome(place: Place, dedup: string): Promise<Told> {
     const name = nameOf(place, dedup)
     return new Promise((resolve, reject) => {
       let takeBack = () => {}
-      const over = () => {
+      const tell = ({ duplicate, effect, code, details }: Echo) => {
         takeBack()
-        waiting.delete(name)
-      }
-      waiting.set(name, ({ duplicate, effect, code, details }) => {
-        over()
+        hearers.delete(tell)
+        if (hearers.size === 0) waiting.delete(name)
         if (code) reject(new Refusal(code, { details }))
         else if (duplicate || !effect) resolve({ duplicate: true })
         else resolve({ duplicate: false, step: effect })
-      })
+      }
+      // The same message may come several times at once.
+      const hearers = waiting.get(name) ?? new Set()
+      waiting.set(name, hearers.add(tell))
       const until = clock.ticks() + PATIENCE
       let wasApplied = false
       const look = (ms: number) => {
         takeBack = clock.after(ms, async () => {
           const fate = await fateOf(db, place.tenant, place.actor, dedup).catch(() => 'waiting' as const)
-          if (!waiting.has(name)) return
+          if (!hearers.has(tell)) return
           // Its echo may be on its way still, and says more.
-          if (fate === 'applied' && wasApplied) return settle(name, { duplicate: true })
+          if (fate === 'applied' && wasApplied) return tell({ duplicate: true })
           wasApplied = fate === 'applied'
           // It is kept, or its key is free again: either way the sender may ask once more under the same key.
-          if (fate === undefined || clock.ticks() > until) return settle(name, { code: 'store.unavailable' })
+          if (fate === undefined || clock.ticks() > until) return tell({ code: 'store.unavailable' })
           wake(place)
           look(NEXT)
         })

@@ -1,6 +1,6 @@
 /**
- * What watchers of one conversation have been told on a node where it does not live. It makes the cut of a join exact, serves the
- * second watcher without a question, and shows when something is missing.
+ * What the watchers of one conversation have been told on one node, whoever owns it. It makes the cut of a join exact, serves the second
+ * watcher without a question, lets nothing through twice, and shows when something is missing.
  */
 import { restOf } from '../host/rest.ts'
 import type { Live } from './stage.ts'
@@ -9,7 +9,11 @@ export interface Mirror {
   /** The last durable event; undefined until somebody has said where the conversation stands. */
   seq: number | undefined
   live: Live | undefined
+  /** The last attempt that ended: whatever comes of it later was overtaken by its end. `Infinity`: the whole turn is over. */
+  over: { turn: string; attempt: number } | undefined
 }
+
+export const freshMirror = (): Mirror => ({ seq: undefined, live: undefined, over: undefined })
 
 export interface Told {
   name: string
@@ -24,13 +28,14 @@ interface Payload {
   text?: string
 }
 
+const attemptEnds = new Set(['reply.finished', 'reply.retracted'])
 const turnEnds = new Set(['turn.finished', 'turn.failed', 'turn.stopped'])
 
 /** Takes what the owner tells, once: answers what is new to the watchers here, or `gap` when something before it is missing. */
 export function take(mirror: Mirror, name: string, payload: object): Told[] | 'gap' {
   const { seq, turn, attempt = 0, offset = 0, text = '' } = payload as Payload
-  if (name === 'reply.delta') return takeWords(mirror, payload as Required<Payload>, { turn: turn as string, attempt, text }, offset)
-  if (seq === undefined) return [{ name, payload }]
+  if (name === 'reply.delta') return takeWords(mirror, payload, { turn: turn as string, attempt, text }, offset)
+  if (seq === undefined) return isOver(mirror, turn, Number.POSITIVE_INFINITY) ? [] : [{ name, payload }]
   if (mirror.seq !== undefined) {
     if (seq <= mirror.seq) return []
     if (seq > mirror.seq + 1) return 'gap'
@@ -43,15 +48,20 @@ export function take(mirror: Mirror, name: string, payload: object): Told[] | 'g
     if (rest) told.push({ name: 'reply.delta', payload: { conversation: (payload as { conversation: string }).conversation, ...rest } })
   }
   told.push({ name, payload })
-  if ((name === 'reply.finished' || name === 'reply.retracted' || turnEnds.has(name)) && mirror.live?.turn === turn) mirror.live = undefined
+  const ended = attemptEnds.has(name) ? attempt : turnEnds.has(name) ? Number.POSITIVE_INFINITY : undefined
+  if (turn !== undefined && ended !== undefined) {
+    if (mirror.live?.turn === turn && mirror.live.attempt <= ended) mirror.live = undefined
+    mirror.over = { turn, attempt: ended }
+  }
   return told
 }
 
+const isOver = ({ over }: Mirror, turn: string | undefined, attempt: number) => over?.turn === turn && attempt <= (over?.attempt ?? -1)
+
 function takeWords(mirror: Mirror, payload: object, { turn, attempt, text }: Live, offset: number): Told[] | 'gap' {
   const { live } = mirror
-  const isSame = live?.turn === turn && live.attempt === attempt
-  if (live?.turn === turn && attempt < live.attempt) return []
-  const have = isSame ? live.text : ''
+  if (isOver(mirror, turn, attempt) || (live?.turn === turn && attempt < live.attempt)) return []
+  const have = live?.turn === turn && live.attempt === attempt ? live.text : ''
   if (offset > have.length) return 'gap'
   const fresh = text.slice(have.length - offset)
   if (!fresh) return []

@@ -1,4 +1,4 @@
-/** Where watchers of a conversation stand, wherever it lives. */
+/** Where watchers of a conversation stand, wherever it lives. Whoever asks is watching it by then. */
 import type { Engine } from '../host/engine.ts'
 
 export interface Live {
@@ -8,8 +8,10 @@ export interface Live {
 }
 
 export interface Stage {
-  /** Resolves once what this node tells of the conversation is joined to its owner, or nobody answers. Its watchers are to be in by then. */
-  ready(tenant: string, actor: string): Promise<void>
+  /** Resolves once the owner tells this node of the conversation, or nobody answers. */
+  joined(tenant: string, actor: string): Promise<void>
+  /** Whatever comes behind this event is told; without a number, behind what is stored when this is called. */
+  stands(tenant: string, actor: string, seq?: number): Promise<void>
   /** The last durable event that watchers here were told; undefined where nobody can say. */
   position(tenant: string, actor: string): number | undefined
   /** The reply in flight, whole. */
@@ -20,7 +22,8 @@ export interface Stage {
 
 /** Of a node that has everything itself. */
 export const ownStage = ({ host, speeches }: Pick<Engine, 'host' | 'speeches'>): Stage => ({
-  ready: async () => {},
+  joined: async () => {},
+  stands: async () => {},
   position: host.position,
   live: speeches.live,
   refresh: host.refresh,

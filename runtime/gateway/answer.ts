@@ -4,6 +4,7 @@ import { Refusal } from '../../machines/refusal.ts'
 import { readTurnOf } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
+import type { Stage } from '../cluster/stage.ts'
 
 export interface Answer {
   turn: string
@@ -28,8 +29,14 @@ interface TurnEvent {
   code?: string
 }
 
-/** Begins to listen at once, so that nothing is missed between the acceptance of a message and the wait for its answer. */
-export function followMessage({ db, bus }: { db: Database; bus: Bus }, tenant: string, conversation: string, message: string): Following {
+interface Needs {
+  db: Database
+  bus: Bus
+  stage: Pick<Stage, 'joined' | 'stands'>
+}
+
+/** Resolves once it listens: nothing is missed between the acceptance of a message and the wait for its answer. */
+export async function followMessage({ db, bus, stage }: Needs, tenant: string, conversation: string, message: string): Promise<Following> {
   const state: { turn?: string; reply?: TurnEvent; over?: { error?: Refusal } } = {}
   let settle = () => {}
   const settled = new Promise<void>((resolve) => {
@@ -57,6 +64,8 @@ export function followMessage({ db, bus }: { db: Database; bus: Bus }, tenant: s
     if (held) held.push([name, payload as TurnEvent])
     else take(name, payload as TurnEvent)
   })
+  await stage.joined(tenant, conversation)
+  await stage.stands(tenant, conversation)
   return {
     end: leave,
     async answer(ms, { duplicate }) {

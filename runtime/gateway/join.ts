@@ -42,10 +42,11 @@ export async function join(
   const heard: Frame[] = []
   const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
   try {
-    await stage.ready(tenant, conversation)
+    await stage.joined(tenant, conversation)
     const read = () => pages(tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
     // Begun while we read: what was told meanwhile is not told again to us, and stands in the store by now.
     const page = (await read()) ?? (heard.length > 0 ? await read() : undefined)
+    void stage.stands(tenant, conversation, page?.conversation.seq ?? 0)
     if (!page) {
       if (after && after.seq > 0) throw new Refusal('cursor.ahead')
       return enter({ conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] }, undefined)

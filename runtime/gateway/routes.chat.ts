@@ -26,7 +26,7 @@ interface Needs {
 }
 
 export function chatRoutes(app: App, needs: Needs) {
-  const { db, bus, desk, guard, answerTimeout, sessionTtl } = needs
+  const { desk, guard, answerTimeout, sessionTtl } = needs
 
   /** A session that rested too long is over; one that nobody began begins now. */
   async function sessionOf(principal: Principal, id: string | undefined): Promise<string> {
@@ -38,7 +38,7 @@ export function chatRoutes(app: App, needs: Needs) {
 
   async function ask(principal: Principal, conversation: string, text: string, more: { id?: string; bot?: string } = {}): Promise<Answer> {
     const id = more.id ?? randomUUID()
-    const following = followMessage({ db, bus }, principal.tenant.id, conversation, id)
+    const following = await followMessage(needs, principal.tenant.id, conversation, id)
     try {
       const accepted = await desk.accept(principal, { conversation, id, text, ...(more.bot && { bot: more.bot }) })
       return await following.answer(answerTimeout, accepted)
@@ -145,7 +145,7 @@ export function chatRoutes(app: App, needs: Needs) {
       return {
         answer: answer.message.text,
         content: answer.message.text,
-        work_order_id: await findOrder(db, principal.tenant.id, conversation, answer.turn),
+        work_order_id: await findOrder(needs.db, principal.tenant.id, conversation, answer.turn),
         session_id: conversation,
         agent: answer.message.agent,
         model: answer.model,

@@ -2,6 +2,7 @@
 import { Refusal } from '../../machines/refusal.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
+import type { Stage } from '../cluster/stage.ts'
 import { followMessage } from './answer.ts'
 import { seesAll } from './auth.ts'
 import { type Desk, threadId } from './desk.ts'
@@ -11,12 +12,14 @@ import { inbound } from './schema.ts'
 interface Needs {
   db: Database
   bus: Bus
+  stage: Stage
   desk: Desk
   guard: Guarded
   answerTimeout: number
 }
 
-export function inboundRoutes(app: App, { db, bus, desk, guard, answerTimeout }: Needs) {
+export function inboundRoutes(app: App, needs: Needs) {
+  const { desk, guard, answerTimeout } = needs
   app.post(
     '/messages/inbound',
     { schema: { body: inbound, tags: ['channels'], summary: 'One message from any channel; the same id twice answers the first result' } },
@@ -28,7 +31,7 @@ export function inboundRoutes(app: App, { db, bus, desk, guard, answerTimeout }:
       const { id, tenant_id, conversation_id, channel, from, to, content } = request.body
       if (tenant_id !== undefined && tenant_id !== tenant.id && tenant_id !== tenant.name) throw new Refusal('tenant.refused')
       const conversation = threadId(tenant.id, channel, conversation_id)
-      const following = followMessage({ db, bus }, tenant.id, conversation, id)
+      const following = await followMessage(needs, tenant.id, conversation, id)
       try {
         // Whoever sees all speaks for the person; anybody else owns the threads that they begin, or could not go on with them.
         const owner = seesAll(principal) ? `${channel}:${from.external_id}` : principal.who

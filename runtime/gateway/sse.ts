@@ -61,6 +61,8 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
   let seq = 0
   let after = about.after
   try {
+    await needs.stage.joined(tenant, conversation)
+    if (!after) await needs.stage.stands(tenant, conversation)
     const accepted = await about.begin()
     if (accepted?.duplicate) after = { seq: accepted.seq - 1 }
     seq = after?.seq ?? accepted?.seq ?? 0

@@ -101,8 +101,6 @@ export interface Host {
   takeIn(tenant: string, actor: string): Promise<boolean>
   /** Whether the actor waits for this piece of work; undefined when it is not at hand. */
   wants(tenant: string, actor: string, work: string): boolean | undefined
-  /** The watchers of this actor, which is ours from now on, have heard its events up to this one. */
-  inherit(tenant: string, actor: string, told: number | undefined): void
   /** These shards are somebody else's: forgets what it knows of their actors. */
   letGo(shards: ReadonlySet<number>): void
   /** Resolves when every step of these shards that had begun is over. */
@@ -351,9 +349,6 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     wants(tenant, actor, work) {
       const tree = cells.find(tenant, actor)?.resident?.tree
       return tree && callsIn(tree).has(work)
-    },
-    inherit(tenant, actor, told) {
-      Object.assign(cells.of(tenant, actor), { resident: undefined, published: told, suspect: true })
     },
     letGo(shards) {
       for (const cell of cells.all()) if (shards.has(cell.shard)) Object.assign(cell, nothingKnown())

@@ -306,8 +306,8 @@ export const bugs: Bug[] = [
     name: 'words are told whatever epoch they are of',
     isOpen: true,
     edits: [
-      { file: 'runtime/cluster/relay.ts', find: 'if (mirror.from !== from.life || epoch < mirror.epoch) return void stale++', replace: '' },
-      { file: 'runtime/cluster/relay.ts', find: '    if (epoch < mirror.epoch) return void stale++\n', replace: '' },
+      { file: 'runtime/cluster/watching.ts', find: 'if (room.from !== from.life || epoch < room.epoch) return void stale++', replace: '' },
+      { file: 'runtime/cluster/watching.ts', find: 'if (room.from === HERE || epoch < room.epoch) return void stale++', replace: '' },
     ],
   },
   {
@@ -361,7 +361,11 @@ export const bugs: Bug[] = [
     name: 'where an actor that rests has gone its watchers miss the next words',
     isOpen: true,
     edits: [
-      { file: 'runtime/cluster/relay.ts', find: 'host.position(tenant, actor) ?? room.told', replace: 'host.position(tenant, actor)' },
+      {
+        file: 'runtime/cluster/watching.ts',
+        find: 'if (room.seq === undefined) void stands(room.place.tenant, room.place.actor)',
+        replace: '',
+      },
     ],
   },
   {

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Mirror, take } from '../../../runtime/cluster/mirror.ts'
+import { type Mirror, freshMirror, take } from '../../../runtime/cluster/mirror.ts'
 
-const fresh = (seq?: number): Mirror => ({ seq, live: undefined })
+const fresh = (seq?: number): Mirror => ({ ...freshMirror(), seq })
 const words = (turn: string, attempt: number, offset: number, text: string) => ({ conversation: 'c', turn, attempt, offset, text })
 const finished = (seq: number, turn: string, attempt: number, text: string) => ({
   conversation: 'c',
@@ -53,6 +53,21 @@ test('the end of a reply brings the words that got lost', () => {
   )
   assert.equal(told[0]?.payload, words('t1', 1, 11, 'scattering.'))
   assert.is(mirror.live, undefined)
+})
+
+test('what comes of an attempt or a turn behind its end was overtaken by it, and is not heard', () => {
+  const mirror = fresh(0)
+  take(mirror, 'reply.delta', words('t1', 1, 0, 'Because'))
+  take(mirror, 'reply.finished', finished(1, 't1', 1, 'Because'))
+  assert.equal(take(mirror, 'reply.delta', words('t1', 1, 0, 'Because')), [])
+  assert.is(take(mirror, 'agent.status', { turn: 't1', status: 'checking' }).length, 1)
+  take(mirror, 'turn.finished', { seq: 2, turn: 't1' })
+  assert.equal(take(mirror, 'reply.delta', words('t1', 2, 0, 'Once more')), [])
+  assert.equal(take(mirror, 'agent.status', { turn: 't1', status: 'checking' }), [])
+  assert.is(mirror.live, undefined)
+  // The next turn has nothing to do with it.
+  assert.is(take(mirror, 'agent.status', { turn: 't2', status: 'sorting' }).length, 1)
+  assert.is(take(mirror, 'reply.delta', words('t2', 1, 0, 'New')).length, 1)
 })
 
 test('whatever is lost, doubled or swapped: what is told has no hole, and what is missing shows as a gap', () => {

@@ -6,6 +6,8 @@ import { roomOf } from '../../../runtime/cluster/bus.ts'
 import { followMessage } from '../../../runtime/gateway/answer.ts'
 import type { Database } from '../../../sql/database.ts'
 
+const stage = { joined: async () => {}, stands: async () => {} }
+
 test('an answer that ends while the past is being read is not missed', async () => {
   const bus = memoryBus()
   const room = roomOf('t', 'c')
@@ -18,14 +20,14 @@ test('an answer that ends while the past is being read is not missed', async () 
     tell('turn.finished', { turn: 't1', seq: 4 })
     return past
   }
-  const following = followMessage({ db: { sql } as unknown as Database, bus }, 't', 'c', 'm')
+  const following = await followMessage({ db: { sql } as unknown as Database, bus, stage }, 't', 'c', 'm')
   assert.is((await following.answer(1_000, { duplicate: true })).message.text, 'because')
 })
 
 test('an answer that is told before anybody waits for it is not missed', async () => {
   const bus = memoryBus()
   const tell = (name: string, payload: object) => bus.publish({ room: roomOf('t', 'c'), name, payload })
-  const following = followMessage({ db: {} as Database, bus }, 't', 'c', 'm')
+  const following = await followMessage({ db: {} as Database, bus, stage }, 't', 'c', 'm')
   tell('turn.started', { turn: 't1', messages: ['m'] })
   tell('reply.finished', { turn: 't1', message: { text: 'because' } })
   tell('turn.finished', { turn: 't1' })

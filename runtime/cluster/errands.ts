@@ -1,0 +1,98 @@
+/**
+ * Words of work that goes on where its conversation no longer lives: they go to the owner, which alone tells them. An owner takes them only
+ * from work that its actor still waits for; a new owner is told the whole text first.
+ */
+import type { Host } from '../host/host.ts'
+import type { Note, Place as Speaker, Speeches } from '../host/speech.ts'
+import type { Frame } from './bus.ts'
+import type { Membership } from './membership.ts'
+import { placeOf } from './place.ts'
+import type { Letter, Peer } from './post.ts'
+import { shardOf } from './shards.ts'
+import type { Live } from './stage.ts'
+
+export interface Errands {
+  /** Takes a frame to the owner of its conversation. */
+  carry(frame: Frame, shard: number): void
+  /** Tells owners that have changed what was said so far: of this work, or of all. */
+  introduce(work?: string): void
+  /** A speaker of this node has stopped. True: it spoke for another. */
+  stopped(speaker: Speaker, note: Note): boolean
+  /** As the owner: a frame from a speaker elsewhere. */
+  said(from: Peer, frame: Frame): void
+  /** As a speaker: the owner has missed words of this work, or of all that we say to it. */
+  missed(from: Peer, work: string | undefined): void
+}
+
+interface Needs {
+  membership(): Pick<Membership, 'voiceOf' | 'ownerOf'>
+  engine(): { host: Pick<Host, 'wants' | 'refresh'>; speeches: Speeches }
+  send(to: Peer, letter: Letter): void
+  /** Tells watchers, as the owner. */
+  tell(frame: Frame): void
+}
+
+export function createErrands({ membership, engine, send, tell }: Needs): Errands {
+  /** By work: the life that has all of its words. */
+  const introduced = new Map<string, string>()
+  /** Actors that are being loaded to see whether somebody may speak for them. */
+  const loading = new Set<string>()
+
+  function introduce(only?: string) {
+    for (const { place, text } of engine().speeches.speakers()) {
+      const { tenant, actor, turn, attempt, work } = place
+      if (work === undefined || (only !== undefined && only !== work)) continue
+      const shard = shardOf(actor)
+      const owner = membership().ownerOf(shard)
+      if (!owner || membership().voiceOf(shard) !== undefined) continue
+      if (only === undefined && introduced.get(work) === owner.life) continue
+      introduced.set(work, owner.life)
+      const payload = { conversation: actor, turn, attempt, offset: 0, text: text() }
+      send(owner, { type: 'said', room: `${tenant}/${actor}`, name: 'reply.delta', payload, work })
+    }
+  }
+
+  /** Nobody can say whether this work is wanted before the actor is at hand. */
+  async function load(from: Peer, room: string, work: string) {
+    if (loading.has(room)) return
+    loading.add(room)
+    const { tenant, actor } = placeOf(room)
+    await engine().host.refresh(tenant, actor)
+    loading.delete(room)
+    send(from, { type: 'words.missed', work })
+  }
+
+  return {
+    introduce,
+    carry({ room, name, payload, work }, shard) {
+      const owner = membership().ownerOf(shard)
+      // What is durable the owner tells from the store: it would come twice.
+      if (!owner || 'seq' in payload) return
+      if (work !== undefined && name === 'reply.delta') introduced.set(work, owner.life)
+      send(owner, { type: 'said', room, name, payload, work })
+    },
+    stopped(speaker, note) {
+      const shard = shardOf(speaker.actor)
+      if (speaker.work) introduced.delete(speaker.work)
+      if (membership().voiceOf(shard) !== undefined) return false
+      const owner = membership().ownerOf(shard)
+      if (owner) send(owner, { type: 'stopped', speaker, note })
+      return true
+    },
+    said(from, { room, name, payload, work }) {
+      const { tenant, actor } = placeOf(room)
+      if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
+      const { host, speeches } = engine()
+      const isWanted = host.wants(tenant, actor, work)
+      if (isWanted === undefined) return void load(from, room, work)
+      if (!isWanted) return send(from, { type: 'cancel', tenant, actor, id: work })
+      if (name !== 'reply.delta') return tell({ room, name, payload })
+      const { turn, attempt, offset, text } = payload as Live & { offset: number }
+      if (!speeches.hear({ tenant, actor, turn, attempt, work }, offset, text)) send(from, { type: 'words.missed', work })
+    },
+    missed(from, work) {
+      if (work === undefined) for (const [one, life] of introduced) if (life === from.life) introduced.delete(one)
+      introduce(work)
+    },
+  }
+}

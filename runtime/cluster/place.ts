@@ -1,0 +1,10 @@
+/** An actor of one tenant, and the room in which its watchers hear of it. */
+export interface Place {
+  tenant: string
+  actor: string
+}
+
+export const placeOf = (room: string): Place => {
+  const at = room.indexOf('/')
+  return { tenant: room.slice(0, at), actor: room.slice(at + 1) }
+}
