@@ -13,16 +13,17 @@ const queries = (db: Database): Record<string, () => Promise<unknown>> => {
   const step = (version: number) =>
     JSON.stringify([{ n: 0, ...stepFrom(version, 'rest7'), emits: [{ seq: AFTER + version, name: 'turn.classified', payload: {} }] }])
   let version = 0
+  const all = 'array(select shard from shards)'
   return {
-    'commit of a step': () => pages(`commit_steps('${step(++version).replaceAll("'", "''")}', 'bench')`),
+    'commit of a step': () => pages(`commit_steps('${step(++version).replaceAll("'", "''")}', 'bench', 'bench', '{7}')`),
     'load of an actor': () => pages('load_actor($1, $2)', tenant, 'rest7'),
     'look for a conversation': () => pages('find_conversation($1, $2)', tenant, 'rest7'),
     'history of a turn': () => pages(`read_history($1, $2, array['m50'], 40)`, tenant, 'rest7'),
     'page of a join': () => pages('read_page($1, $2, $3, 500, 50)', tenant, 'rest7', 1),
     'turn of a message': () => pages('read_turn_of($1, $2, $3)', tenant, 'rest7', 'm50'),
-    'due timers': () => pages('due_timers(now(), 500)'),
-    'next timer': () => pages('next_timer(now())'),
-    'events that wait': () => pages('waiting_envelopes(500)'),
+    'due timers': () => pages(`due_timers(now(), 500, ${all})`),
+    'next timer': () => pages(`next_timer(now(), ${all})`),
+    'events that wait': () => pages(`waiting_actors(${all}, 500)`),
   }
 }
 
