@@ -3,6 +3,7 @@ import { beatNode, drainNode } from '../sql/cluster.ts'
 import type { Database } from '../sql/database.ts'
 import { type DeadLetter, dropDeadLetters, listDeadLetters, retryDeadLetters } from '../sql/letters.dead.ts'
 import { shardCounts, shardOfActor } from '../sql/shards.ts'
+import { type Chart, emptyChart } from './cluster/chart.ts'
 import { LEASE } from './cluster/membership.ts'
 import { SHARDS, shardOf } from './cluster/shards.ts'
 import { type Kind, type KindName, kinds } from '../machines/index.ts'
@@ -56,8 +57,11 @@ function read(words: string[]): Asked {
 
 type Print = (facts: object, text: string) => void
 
-/** Nobody's life: it renews no lease. */
-const look = (db: Database) => beatNode(db, '', LEASE)
+/** The beat of nobody, which renews no lease. */
+async function look(db: Database): Promise<Chart> {
+  const { nodes, map } = await beatNode(db, '', LEASE)
+  return { ...emptyChart(), nodes, ...map }
+}
 
 async function nodes(db: Database, _: Asked, print: Print) {
   const { nodes: all, lives } = await look(db)

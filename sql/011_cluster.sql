@@ -260,7 +260,7 @@ grant execute on function has_end_waiting(uuid, text, text) to nexus_writer;
 -- Takes over work whose life is over, or that was given back, of actors whose shards are ours at these epochs; each row is handed out
 -- once. What moves elsewhere meanwhile is left to whoever has it then.
 create function adopt_effects(held smallint[], epochs bigint[], by_node text, by_life text, most int)
-returns table (tenant_id uuid, actor text, id text, src text, attempt int)
+returns table (tenant_id uuid, actor text, id text, src text, input jsonb, attempt int)
 language plpgsql security definer set search_path from current as $$
 declare
   found_in smallint[];
@@ -286,7 +286,7 @@ begin
     for update of x skip locked
   ) o
   where e.tenant_id = o.tenant_id and e.actor = o.actor and e.id = o.id
-  returning e.tenant_id, e.actor, e.id, e.src, e.attempt;
+  returning e.tenant_id, e.actor, e.id, e.src, e.input, e.attempt;
 end
 $$;
 
@@ -323,14 +323,20 @@ begin
 end
 $$;
 
--- Lives on for another lease, unless it has run out already: whoever was late has to enter anew, whether or not anybody noticed.
-create function beat_node(my_life text, lease interval)
-returns table (alive boolean, now float8, nodes json, epochs bigint[], lives text[], machines json, jobs json) language plpgsql as $$
+-- Lives on for another lease, unless it has run out already: whoever was late has to enter anew, whether or not anybody noticed. The
+-- map comes along where its fingerprint is not the one that was seen.
+create function beat_node(my_life text, lease interval, seen text)
+returns table (
+  alive boolean, now float8, nodes json, fingerprint text, epochs bigint[], lives text[], machines json, jobs json
+) language plpgsql as $$
 declare
   beaten boolean;
+  current text;
 begin
   update nodes n set beat_at = clock_timestamp() where n.life = my_life and n.beat_at > clock_timestamp() - lease;
   beaten := found;
+  -- Taken before the map: what moves in between is seen now, and once more with the next beat.
+  select bit_xor(hashtextextended(h.epoch || coalesce(h.life, '') || h.machines::text, h.shard)) into current from shards h;
   return query
   select beaten, extract(epoch from clock_timestamp())::float8 * 1000,
     (
@@ -339,10 +345,13 @@ begin
         'key', k.lock_key, 'age', extract(epoch from clock_timestamp() - k.beat_at)::float8 * 1000
       ) order by k.node) from nodes k
     ),
-    (select array_agg(h.epoch order by h.shard) from shards h),
-    (select array_agg(coalesce(h.life, '') order by h.shard) from shards h),
-    (select json_object_agg(h.shard, h.machines) from shards h where h.machines <> '{}'),
-    (select json_object_agg(h.name, h.shard) from shards h where h.name is not null);
+    current, map.*
+  from (select) beat left join lateral (
+    select array_agg(h.epoch order by h.shard), array_agg(coalesce(h.life, '') order by h.shard),
+      json_object_agg(h.shard, h.machines) filter (where h.machines <> '{}'),
+      json_object_agg(h.name, h.shard) filter (where h.name is not null)
+    from shards h
+  ) map on current is distinct from seen;
 end
 $$;
 
@@ -363,18 +372,17 @@ begin
 end
 $$;
 
--- Takes shards whose owner lives no more, as long as they stand where the caller has seen them and the caller lives itself.
-create function claim_shards(wanted smallint[], seen bigint[], me text, my_life text)
-returns table (shard smallint, epoch bigint) language plpgsql as $$
+-- Gives shards whose owner lives no more to heirs who live, as long as they stand where the caller has seen them.
+create function claim_shards(wanted smallint[], seen bigint[], heirs text[])
+returns table (shard smallint, epoch bigint, life text) language plpgsql as $$
 begin
   perform pg_advisory_xact_lock(shard_lock(), w) from unnest(wanted) w;
   return query
-  update shards h set epoch = h.epoch + 1, node = me, life = my_life, moved_at = now()
-  from unnest(wanted, seen) as w(shard, epoch)
+  update shards h set epoch = h.epoch + 1, node = n.node, life = n.life, moved_at = now()
+  from unnest(wanted, seen, heirs) as w(shard, epoch, life) join nodes n on n.life = w.life
   where h.shard = w.shard and h.epoch = w.epoch
-    and exists (select from nodes n where n.life = my_life)
-    and (h.life = my_life or not exists (select from nodes n where n.life = h.life))
-  returning h.shard, h.epoch;
+    and (h.life = w.life or not exists (select from nodes n where n.life = h.life))
+  returning h.shard, h.epoch, h.life;
 end
 $$;
 

@@ -89,6 +89,13 @@ export interface Beat {
   /** Milliseconds since 1970, by the store's clock. */
   now: number
   nodes: StoredNode[]
+  /** Of the map. */
+  fingerprint: string
+  /** Undefined: it is the one that was seen. */
+  map: ShardMap | undefined
+}
+
+export interface ShardMap {
   /** By shard. */
   epochs: number[]
   /** By shard: the life of its owner, or ''. */
@@ -99,10 +106,14 @@ export interface Beat {
   jobs: Record<string, number>
 }
 
-/** Renews the lease and reads the map of the cluster. */
-export async function beatNode({ sql }: Home, life: string, lease: number): Promise<Beat> {
-  const [row] = await sql<[Beat]>`select alive, now, nodes, epochs, lives, machines, jobs from beat_node(${life}, ${span(lease)}::interval)`
-  return { ...row, nodes: row.nodes ?? [], machines: row.machines ?? {}, jobs: row.jobs ?? {} }
+/** Renews the lease and reads the map of the cluster, unless it still is the one of this fingerprint. */
+export async function beatNode({ sql }: Home, life: string, lease: number, seen = ''): Promise<Beat> {
+  const [row] = await sql<[Omit<Beat, 'map'> & { [K in keyof ShardMap]: ShardMap[K] | null }]>`
+    select alive, now, nodes, fingerprint, epochs, lives, machines, jobs from beat_node(${life}, ${span(lease)}::interval, ${seen})
+  `
+  const { epochs, lives, machines, jobs, ...beat } = row
+  const map = epochs && lives ? { epochs, lives, machines: machines ?? {}, jobs: jobs ?? {} } : undefined
+  return { ...beat, nodes: row.nodes ?? [], map }
 }
 
 /** Declares a life over. False: it is not. */
@@ -116,11 +127,11 @@ export interface Claimed {
   epoch: number
 }
 
-/** Takes free shards that stand where they were seen; answers those that are ours now. */
-export const claimShards = ({ sql }: Home, wanted: Claimed[], node: string, life: string) =>
-  sql<Claimed[]>`
-    select shard, epoch from claim_shards(
-      ${wanted.map(({ shard }) => shard)}, ${wanted.map(({ epoch }) => epoch)}, ${node}, ${life}
+/** Gives shards that stand where they were seen, and whose owner lives no more, to heirs who live; answers those that have moved. */
+export const claimShards = ({ sql }: Home, wanted: (Claimed & { to: string })[]) =>
+  sql<(Claimed & { life: string })[]>`
+    select shard, epoch, life from claim_shards(
+      ${wanted.map(({ shard }) => shard)}, ${wanted.map(({ epoch }) => epoch)}, ${wanted.map(({ to }) => to)}
     )
   `
 

@@ -15,6 +15,7 @@ export interface EffectPlace {
 
 export interface Adopted extends EffectPlace {
   src: string
+  input: unknown
   attempt: number
 }
 
@@ -30,7 +31,7 @@ export interface StoredEffect {
 /** Takes over work of lives that are over, in shards that are held at these epochs, each piece once. */
 export const adoptEffects = ({ sql }: Pick<Database, 'sql'>, held: { shard: number; epoch: number }[], { node, life }: Doer, most = 500) =>
   sql<Adopted[]>`
-    select tenant_id as tenant, actor, id, src, attempt
+    select tenant_id as tenant, actor, id, src, input, attempt
     from adopt_effects(${held.map(({ shard }) => shard)}, ${held.map(({ epoch }) => epoch)}, ${node}, ${life}, ${most})
   `
 

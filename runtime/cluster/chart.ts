@@ -1,34 +1,25 @@
 /** The map of the cluster as one look has shown it, and what follows from it for one node. Pure. */
-import type { Beat, StoredNode } from '../../sql/cluster.ts'
+import type { ShardMap, StoredNode } from '../../sql/cluster.ts'
 import { type Candidate, heirOf } from './shards.ts'
 
-export interface Chart {
+/** A shard of which its life is '' or that of nobody is free. */
+export interface Chart extends ShardMap {
   nodes: StoredNode[]
-  /** By shard. */
-  epochs: number[]
-  /** By shard: the life of its owner; '' or that of nobody: it is free. */
-  lives: string[]
-  /** The newest versions of machines that are stored in a shard. */
-  machines: Record<number, Record<string, number>>
-  /** The shards of jobs that must run once, by name. */
-  jobs: Record<string, number>
 }
 
 export const emptyChart = (): Chart => ({ nodes: [], epochs: [], lives: [], machines: {}, jobs: {} })
 
-export const chartOf = ({ nodes, epochs, lives, machines, jobs }: Beat): Chart => ({ nodes, epochs, lives, machines, jobs })
-
-/** The newer of two for each shard: what a letter has told may be younger than what a look has read. */
-export function newest(known: Chart, read: Chart): Chart {
-  const epochs = [...read.epochs]
-  const lives = [...read.lives]
+/** What a look has shown, on top of what is known: the newer of both for each shard, as a letter may be younger than the look. */
+export function newest(known: Chart, nodes: StoredNode[], map: ShardMap): Chart {
+  const epochs = [...map.epochs]
+  const lives = [...map.lives]
   for (const [shard, epoch] of known.epochs.entries()) {
     // A letter that came before the first look knows of some shards only, and of the others nothing.
     if (!(epoch > (epochs[shard] ?? -1))) continue
     epochs[shard] = epoch
     lives[shard] = known.lives[shard] as string
   }
-  return { ...read, epochs, lives }
+  return { ...map, nodes, epochs, lives }
 }
 
 export interface Move {
@@ -48,9 +39,16 @@ export function moved(chart: Chart, moves: readonly Move[]): Move[] {
   return news
 }
 
+/** A shard that stands there without an owner, and the life that is to have it. */
+export interface Bequest {
+  shard: number
+  epoch: number
+  to: string
+}
+
 export interface Plan {
   /** Free, and ours by right. */
-  claim: { shard: number; epoch: number }[]
+  claim: Bequest[]
   /** Ours, and somebody else's by right. */
   give: { shard: number; to: string }[]
 }
@@ -81,9 +79,19 @@ export function planFor(life: string, chart: Chart, lease: number): Plan {
     if (!heir) continue
     if (owner === life) {
       if (heir.life !== life) plan.give.push({ shard, to: heir.life })
-    } else if (heir.life === life && !living.has(owner)) plan.claim.push({ shard, epoch: chart.epochs[shard] as number })
+    } else if (heir.life === life && !living.has(owner)) plan.claim.push({ shard, epoch: chart.epochs[shard] as number, to: life })
   }
   return plan
+}
+
+/** What comes to whom when this life is over. */
+export function bequestOf(dead: string, chart: Chart, lease: number): Bequest[] {
+  const left = chart.nodes.filter(({ life }) => life !== dead)
+  const heirs = heirsOf(chart, candidatesOf(left, lease))
+  return chart.lives.flatMap((owner, shard) => {
+    const heir = owner === dead ? heirs[shard] : undefined
+    return heir ? [{ shard, epoch: chart.epochs[shard] as number, to: heir.life }] : []
+  })
 }
 
 /** Whom this node watches: the next in the ring of names, so that everybody is watched by somebody. */

@@ -139,7 +139,6 @@ export function createCluster(needs: ClusterNeeds): Cluster {
 
   const membership = createMembership({
     ...needs,
-    db,
     lane,
     node,
     application: db.application,

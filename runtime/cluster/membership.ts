@@ -6,27 +6,18 @@
  * others wait for `LEASE`. After its silence it is a new life, to which nothing belongs.
  */
 import { randomUUID } from 'node:crypto'
-import {
-  type StoredNode,
-  beatNode,
-  buryNode,
-  claimShards,
-  drainNode,
-  enterNode,
-  handOverShards,
-  holdLock,
-  leaveNode,
-  nameJob,
-} from '../../sql/cluster.ts'
+import { type StoredNode, beatNode, buryNode, drainNode, enterNode, holdLock, leaveNode, nameJob } from '../../sql/cluster.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../watch/log.ts'
-import { type Chart, type Move, chartOf, emptyChart, moved, neighbourOf, newest, planFor } from './chart.ts'
+import { type Chart, type Move, neighbourOf } from './chart.ts'
+import { createHoldings } from './holdings.ts'
 import { createJobs } from './jobs.ts'
 import type { Lease } from './lease.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
-import type { Held, Ownership } from './ownership.ts'
+import type { Ownership } from './ownership.ts'
+import { createTakeover } from './takeover.ts'
 
 export const LEASE = 5_000
 export const FENCE = 3_000
@@ -40,8 +31,6 @@ const SOON = 500
 const CHECK = 250
 /** Milliseconds without Postgres after which a lease elsewhere is not renewed either: whoever cannot store cannot own. */
 const STOREFUL = 10_000
-/** Shards in one claim. */
-const PORTION = 256
 
 export interface Membership extends Ownership {
   /** Whose it is; undefined: nobody's who lives. */
@@ -66,7 +55,6 @@ export interface Membership extends Ownership {
 }
 
 export interface MembershipNeeds {
-  db: Database
   /** One connection of our own: our lock lives on it, and no beat stands in line behind work. */
   lane: Pick<Database, 'sql'>
   node: string
@@ -104,12 +92,17 @@ export interface MembershipNeeds {
   }
 }
 
+class NameTaken extends Error {
+  constructor(node: string) {
+    super(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+  }
+}
+
+const asFault = (error: unknown) => error as Error
+
 export function createMembership(needs: MembershipNeeds): Membership {
-  const { db, lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
+  const { lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
   let me: Doer = { node, life: newLife() }
-  let chart = emptyChart()
-  let held = new Map<number, number>()
-  const moving = new Set<number>()
   /** When our lease was last proven, and when Postgres last did so, by ticks. */
   let proof = Number.NEGATIVE_INFINITY
   let storeProof = Number.NEGATIVE_INFINITY
@@ -125,13 +118,41 @@ export function createMembership(needs: MembershipNeeds): Membership {
   const isFenced = () => state !== 'in' || sinceProof() > FENCE
   const isSilent = () => state !== 'in' || sinceProof() > SILENCE
 
-  const jobs = createJobs({ clock, log })
-  const jobsIn = (shards: Iterable<number>) => {
-    const some = new Set(shards)
-    return Object.entries(chart.jobs).flatMap(([name, shard]) => (some.has(shard) ? [name] : []))
-  }
+  const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
 
-  const neighbours = watchLock && createNeighbourWatch({ clock, log, watch: watchLock, free: buryDead })
+  const jobs = createJobs({ clock, log })
+  const holdings = createHoldings({
+    life: () => me.life,
+    jobs,
+    on: {
+      lost: on.lost,
+      gained: on.gained,
+      charted(chart) {
+        if (state === 'in') neighbours?.follow(neighbourOf(node, chart.nodes))
+        on.charted(chart)
+      },
+    },
+  })
+  const takeover = createTakeover({
+    lane,
+    node,
+    life: () => me.life,
+    leaseTime: LEASE,
+    holdings,
+    isFenced,
+    runsElsewhere: async (life) => lease !== undefined && (await soon(lease.runs(life), false)),
+    inTime: (work) => Promise.race([work, pause(PATIENCE)]),
+    log,
+    on,
+  })
+  const neighbours =
+    watchLock &&
+    createNeighbourWatch({
+      clock,
+      log,
+      watch: watchLock,
+      free: (neighbour) => takeover.buryDead(neighbour).finally(() => void look()),
+    })
 
   // A life ----------------------------------------------------------------------------------------------------------------
 
@@ -139,7 +160,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (watchLock) await keepLock()
     const began = clock.ticks()
     const entry = { ...me, machines, version, url: url(), application, hasLock: watchLock !== undefined, lease: LEASE }
-    if (!(await enterNode(lane, entry))) throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+    if (!(await enterNode(lane, entry))) throw new NameTaken(node)
     proof = storeProof = contact = began
     state = 'in'
     await on.born(me)
@@ -149,7 +170,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   /** Somebody who looks whether we live holds the lock for a moment: only who finds it taken again and again has lost it. */
   async function keepLock() {
     for (let tries = 1; !(await holdLock(lane, node)); tries++) {
-      if (tries === 5) throw new Error(`A node named ${node} is already running on this database; set another NODE_NAME.`)
+      if (tries === 5) throw new NameTaken(node)
       await pause(50)
     }
   }
@@ -157,10 +178,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   function surrender(why: string) {
     if (state !== 'in') return
     state = 'silent'
-    const had = new Set(held.keys())
-    held = new Map()
-    moving.clear()
-    jobs.stopAll()
+    const had = holdings.giveUp()
     log.warn({ node, shards: had.size }, why)
     if (had.size > 0) on.lost(had)
     on.surrendered()
@@ -196,19 +214,20 @@ export function createMembership(needs: MembershipNeeds): Membership {
     return looking
   }
 
+  /** The fingerprint of the map as the last look has shown it. */
+  let seen = ''
+
   async function lookOnce() {
     if (state === 'over') return
     if (state === 'silent') await enterAnew()
-    if (watchLock) {
-      try {
-        await keepLock()
-      } catch (error) {
-        if ((error as Error).message.startsWith('A node named')) return on.ousted()
-        throw error
-      }
-    }
     const began = clock.ticks()
-    const beat = await timely(beatNode(lane, me.life, LEASE))
+    // Both go out together.
+    const [lock, beat] = await Promise.all([
+      watchLock && keepLock().then(() => undefined, asFault),
+      timely(beatNode(lane, me.life, LEASE, seen)),
+    ])
+    if (lock instanceof NameTaken) return on.ousted()
+    if (lock) throw lock
     if ((state as string) === 'over') return
     if (!beat.alive) return enterAnew().then(() => void look())
     if (began - storeProof > 2.5 * BEAT) contact = began
@@ -218,15 +237,17 @@ export function createMembership(needs: MembershipNeeds): Membership {
     noteSkew(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining ||= own?.draining ?? false
-    redraw(newest(chart, chartOf(beat)))
+    holdings.read(beat.nodes, beat.map)
+    seen = beat.fingerprint
     if (wasFenced) on.resumed()
     if (own?.draining && !toldDraining) {
       toldDraining = true
       on.drained()
     }
     if (lease && !(await soon(lease.renew(me.life, LEASE), true))) await soon(lease.give(me.life, LEASE), undefined)
-    if (await buryLate()) again = true
-    await balance()
+    // Not while we have just come back ourselves: those who are late may be about to.
+    if (storeProof - contact >= LEASE && (await takeover.buryLate())) again = true
+    await takeover.balance()
   }
 
   function noteSkew(now: number, took: number) {
@@ -235,88 +256,6 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (Math.abs(skew) < 5_000 || toldSkew) return
     toldSkew = true
     log.warn({ node, seconds: Math.round(skew / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')
-  }
-
-  /** Takes a chart for true, and whatever follows for what is ours. */
-  function redraw(next: Chart) {
-    chart = next
-    const now = new Map<number, number>()
-    for (const [shard, life] of chart.lives.entries()) if (life === me.life) now.set(shard, chart.epochs[shard] as number)
-    const lost = new Set([...held].filter(([shard, epoch]) => now.get(shard) !== epoch).map(([shard]) => shard))
-    const gained = new Set([...now].filter(([shard, epoch]) => held.get(shard) !== epoch).map(([shard]) => shard))
-    held = now
-    for (const shard of lost) moving.delete(shard)
-    for (const name of jobsIn(lost)) void jobs.stop(name)
-    if (lost.size > 0) on.lost(lost)
-    if (state === 'in') neighbours?.follow(neighbourOf(node, chart.nodes))
-    on.charted(chart)
-    for (const name of jobsIn(held.keys())) jobs.start(name)
-    if (gained.size > 0) on.gained(gained)
-  }
-
-  async function balance() {
-    const { claim, give } = planFor(me.life, chart, LEASE)
-    for (let from = 0; from < claim.length && !isFenced(); from += PORTION) {
-      const got = await claimShards(lane, claim.slice(from, from + PORTION), node, me.life)
-      if (got.length > 0) apply(got.map((one) => ({ ...one, life: me.life })))
-    }
-    if (claim.length > 0) log.info({ node, shards: claim.length, held: held.size }, 'took shards that had no owner')
-    if (give.length > 0 && !isFenced()) await giveAway(give)
-  }
-
-  function apply(moves: readonly Move[]) {
-    const next = { ...chart, epochs: [...chart.epochs], lives: [...chart.lives] }
-    const news = moved(next, moves)
-    if (news.length === 0) return
-    redraw(next)
-    on.news(news)
-  }
-
-  async function giveAway(give: { shard: number; to: string }[]) {
-    const shards = new Set(give.map(({ shard }) => shard))
-    for (const shard of shards) moving.add(shard)
-    try {
-      const ended = jobsIn(shards).map((name) => jobs.stop(name))
-      await Promise.race([Promise.all([on.giving(shards), ...ended]), pause(PATIENCE)])
-      for (let from = 0; from < give.length; from += PORTION) {
-        const gone = await handOverShards(lane, give.slice(from, from + PORTION), me.life)
-        apply(gone)
-      }
-      log.info({ node, shards: give.length, held: held.size }, 'gave shards to others')
-    } finally {
-      for (const shard of shards) moving.delete(shard)
-      // Where it came to nothing, what was kept for the heir is ours.
-      if ([...shards].some((shard) => held.has(shard))) on.resumed()
-    }
-  }
-
-  // The others ------------------------------------------------------------------------------------------------------------
-
-  /** Nodes whose lease has run out. Not while we have just come back ourselves: they may be about to. */
-  async function buryLate(): Promise<boolean> {
-    if (storeProof - contact < LEASE) return false
-    let buried = false
-    for (const late of chart.nodes) {
-      if (late.age <= LEASE || late.life === me.life) continue
-      if (lease && (await soon(lease.runs(late.life), false))) continue
-      if (!(await buryNode(lane, late.life, 'lease', LEASE))) continue
-      log.warn({ node: late.node, silent: Math.round(late.age) }, 'a node counts as gone: its lease has run out')
-      on.fault(late.node, 'lease ran out')
-      buried = true
-    }
-    if (buried) on.news([])
-    return buried
-  }
-
-  async function buryDead({ node: dead, life }: { node: string; life: string }): Promise<boolean> {
-    const buried = await buryNode(db, life, 'lock', LEASE).catch(() => false)
-    if (buried) {
-      log.warn({ node: dead }, 'a node is gone: nobody holds its lock any more')
-      on.fault(dead, 'lock is free')
-      on.news([])
-    }
-    void look()
-    return buried
   }
 
   /** Those that died before we came, whose locks are free already. */
@@ -328,8 +267,6 @@ export function createMembership(needs: MembershipNeeds): Membership {
   }
 
   // Time ------------------------------------------------------------------------------------------------------------------
-
-  const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
 
   /** What a store beside Postgres says, if it says so soon. */
   const soon = <T>(work: Promise<T>, otherwise: T): Promise<T> => timely(work, SOON).catch(() => otherwise)
@@ -393,9 +330,9 @@ export function createMembership(needs: MembershipNeeds): Membership {
       beatOn()
       checkOn()
     },
-    epochOf: (shard) => (isFenced() || moving.has(shard) ? undefined : held.get(shard)),
-    voiceOf: (shard) => held.get(shard),
-    held: (): Held[] => (isFenced() ? [] : [...held].filter(([shard]) => !moving.has(shard)).map(([shard, epoch]) => ({ shard, epoch }))),
+    epochOf: (shard) => (isFenced() ? undefined : holdings.epochOf(shard)),
+    voiceOf: holdings.voiceOf,
+    held: () => (isFenced() ? [] : holdings.held()),
     close: jobs.stopAll,
     job(name, job) {
       jobs.add(name, job)
@@ -404,17 +341,16 @@ export function createMembership(needs: MembershipNeeds): Membership {
     async ousted() {
       await look()
     },
-    ownerOf: (shard) => chart.nodes.find(({ life }) => life === chart.lives[shard]),
-    chart: () => chart,
-    peers: () => chart.nodes.filter(({ life }) => life !== me.life),
+    ownerOf: holdings.ownerOf,
+    chart: holdings.chart,
+    peers: () => holdings.chart().nodes.filter(({ life }) => life !== me.life),
     isDraining: () => draining,
     isSilent,
     skew: () => skew,
     hear(moves) {
       if (state !== 'in') return
-      if (moves.length === 0) return void look()
-      const next = { ...chart, epochs: [...chart.epochs], lives: [...chart.lives] }
-      if (moved(next, moves).length > 0) redraw(next)
+      if (moves.length === 0) void look()
+      else holdings.move(moves)
     },
     look,
     async drain() {

@@ -1,6 +1,6 @@
 /** Looks after what nobody else would: work of lives that are over, and events that were kept and not applied. */
 import type { Database } from '../../sql/database.ts'
-import { type EffectPlace, adoptEffects, readEffect, releaseEffects, strayEffects } from '../../sql/effects.ts'
+import { type EffectPlace, adoptEffects, releaseEffects, strayEffects } from '../../sql/effects.ts'
 import { waitingActors } from '../../sql/inbox.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import type { Log } from '../watch/log.ts'
@@ -47,12 +47,7 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
     for (;;) {
       const effects = await adoptEffects(db, ownership.held(), ownership.me, PORTION)
       if (effects.length > 0) failpoint('start.adopting')
-      await Promise.all(
-        effects.map(async ({ tenant, actor, id, attempt }) => {
-          const effect = await readEffect(db, tenant, actor, id)
-          if (effect) take({ tenant, actor, id, src: effect.src, input: effect.input, attempt })
-        }),
-      )
+      for (const piece of effects) take(piece)
       if (effects.length > 0) log.info({ pieces: effects.length }, 'went on with work that was left behind')
       if (effects.length < PORTION) return
     }

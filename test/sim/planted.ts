@@ -285,8 +285,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'sql/011_cluster.sql',
-        find: 'update shards h set epoch = h.epoch + 1, node = me',
-        replace: 'update shards h set epoch = h.epoch % 3 + 1, node = me',
+        find: 'epoch = h.epoch + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(wanted',
+        replace: 'epoch = h.epoch % 3 + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(wanted',
       },
     ],
   },
@@ -296,8 +296,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'sql/011_cluster.sql',
-        find: 'update shards h set epoch = h.epoch + 1, node = n.node',
-        replace: 'update shards h set epoch = h.epoch, node = n.node',
+        find: 'epoch = h.epoch + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(given',
+        replace: 'epoch = h.epoch, node = n.node, life = n.life, moved_at = now()\n  from unnest(given',
       },
     ],
   },

@@ -64,11 +64,11 @@ test('a look that is older than a letter takes nothing back', () => {
     { shard: 4, epoch: 1, life: 'b.1' },
   ])
   assert.equal(news, [{ shard: 3, epoch: 2, life: 'b.1' }])
-  const merged = newest(known, chart([member('a'), member('b')], 'a.1'))
+  const merged = newest(known, [member('a'), member('b')], chart([], 'a.1'))
   assert.equal([merged.lives[3], merged.epochs[3], merged.lives[4], merged.nodes.length], ['b.1', 2, 'a.1', 2])
   const later = chart([member('b')], 'c.1')
   later.epochs[3] = 3
-  assert.is(newest(known, later).lives[3], 'c.1')
+  assert.is(newest(known, later.nodes, later).lives[3], 'c.1')
 })
 
 test('everybody is watched by somebody', () => {
