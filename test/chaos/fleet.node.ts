@@ -1,6 +1,7 @@
 /** One node of a fleet: a real process behind lines of its own to PostgreSQL and Redis. It starts and ends when it is told to, and only then. */
 import { readFileSync } from 'node:fs'
 import type { Proxy } from '../support/proxy.ts'
+import { now } from './journal.ts'
 import type { Life, Program } from './program.ts'
 
 /** Exit code or signal. */
@@ -19,6 +20,8 @@ export interface FleetNode {
   /** Resolves when the present life is ready to serve; throws a sentence when it ended before. */
   ready(): Promise<void>
   alive(): boolean
+  /** Milliseconds for which the present life has been ready. */
+  age(): number
   /** Of the present life. */
   pid(): number
   /** Which of all lives of the fleet the present one is. */
@@ -61,6 +64,7 @@ export function createNode({ name, url, postgres, redis, model, program, log, wi
   /** By our hand, and how it may end then. */
   let expected: End | undefined
   let isOver = true
+  let readyAt = Number.POSITIVE_INFINITY
 
   const present = (): Life => {
     if (!life) throw new Error(`${name} was never started`)
@@ -80,7 +84,11 @@ export function createNode({ name, url, postgres, redis, model, program, log, wi
       const mine = (number = count())
       isOver = false
       expected = undefined
-      life = program.start({ ...settings(mine), ...more }, log, within)
+      readyAt = Number.POSITIVE_INFINITY
+      const begun = (life = program.start({ ...settings(mine), ...more }, log, within))
+      void begun.ready.then((is) => {
+        if (is && life === begun) readyAt = now()
+      })
       void life.ended.then((end) => {
         isOver = true
         if (end !== expected) surprises.push(`life ${mine} (${name}) ended with ${end}${expected === undefined ? '' : ` after SIGTERM`}`)
@@ -91,6 +99,7 @@ export function createNode({ name, url, postgres, redis, model, program, log, wi
       if (!(await ready)) throw new Error(`${name} ended with ${await ended} before it was ready; its log is ${log}`)
     },
     alive: () => !isOver,
+    age: () => Math.max(0, now() - readyAt),
     pid: () => present().pid,
     life: () => number,
     ended: () => present().ended,
