@@ -3,10 +3,10 @@ import type { Citation, Message } from '../machines/message.ts'
 import type { AnswerAsk, Draft } from '../machines/slot.ts'
 import { type HistoryPolicy, asModelMessages, repeated } from './history.ts'
 import type { ModelMessage, Passage } from './models/model.ts'
-import type { Models } from './models/models.ts'
+import type { Models, Ticket } from './models/models.ts'
 import { systemPrompt } from './prompt.ts'
 import { proseOf } from './prose.ts'
-import type { Filling, Work } from './work.ts'
+import { type Filling, type Work, leaving } from './work.ts'
 
 /** After the first words these say something of the line and nothing of the model: `cut`, and the same tier writes again. */
 const broken = new Set(['network', 'overload', 'stall', 'truncated'])
@@ -22,9 +22,25 @@ export interface Speech {
   end(): void
 }
 
+/** Of an answer that somebody else began to speak: what was said, and where its own words begin in that. */
+export interface Before {
+  text: string
+  from: number
+}
+
+/** What goes on when we do not. */
+interface Begun {
+  ticket: Ticket
+  /** Where the words begin, behind those of earlier rounds. */
+  from: number
+}
+
 export interface AnswerNeeds {
-  models: Pick<Models, 'stream' | 'count'>
-  speech(work: Work, turn: string, attempt: number): Speech
+  models: Pick<Models, 'stream' | 'count' | 'cancel'>
+  /** Speaks on behind what was said before, leaving out what of it is said once more. */
+  speech(work: Work, turn: string, attempt: number, before?: Before): Speech
+  /** What watchers have heard of this attempt for certain; it may be a little more. */
+  said(work: Work, turn: string, attempt: number): Promise<string>
   /** Tells watchers which model answers. */
   announce(work: Work, status: { turn: string; agent: AnswerAsk['tier']; status: string; model?: string }): void
   history(tenant: string, conversation: string, before: string[]): Promise<Message[]>
@@ -47,10 +63,12 @@ export class ModelFault extends Error {
 
 /** Aborting ends the speech and throws a fault that nobody waits for; a failed call throws a `ModelFault` that says its kind. */
 export const answering =
-  ({ models, speech, announce, history, search, clock, after, policy }: AnswerNeeds): Filling<AnswerAsk, Draft> =>
+  ({ models, speech, said, announce, history, search, clock, after, policy }: AnswerNeeds): Filling<AnswerAsk, Draft> =>
   async (ask, work) => {
     const began = clock()
-    const voice = speech(work, ask.turn, ask.attempt)
+    let begun = work.kept as Begun | undefined
+    const before = begun && goneOn(begun, await said(work, ask.turn, ask.attempt))
+    const voice = speech(work, ask.turn, ask.attempt, before)
     const draft: Draft = {
       text: '',
       provider: 'none',
@@ -66,8 +84,8 @@ export const answering =
     try {
       const [past, passages] = await Promise.all([history(work.tenant, work.actor, ask.messages), search(work.tenant, ask.text)])
       const cited: Citation[] = []
-      const spoken = voice.text()
-      let begun = false
+      const spoken = voice.text().slice(0, before?.from)
+      let hasSpoken = false
       let ended = false
       const events = models.stream(
         {
@@ -76,6 +94,7 @@ export const answering =
           messages: conversationOf(ask, repeated(past, ask.brief, models.count, policy), spoken),
           passages,
           cacheKey: `${work.tenant}:${ask.tier}`,
+          ...(begun && { ticket: begun.ticket }),
         },
         { signal: work.signal },
       )
@@ -83,11 +102,16 @@ export const answering =
         if (event.t === 'text' || event.t === 'start') silence.broken() // of thoughts the watchers hear nothing
         if (event.t === 'text') {
           // A tool came between these words and those before.
-          if (spoken && !begun && event.d) voice.say('\n\n')
-          begun ||= event.d !== ''
+          if (spoken && !hasSpoken && event.d) voice.say('\n\n')
+          hasSpoken ||= event.d !== ''
           voice.say(event.d)
         } else if (event.t === 'start') {
           Object.assign(draft, { provider: event.provider, model: event.model })
+          if (event.ticket && !before) {
+            const { provider, model, ticket: id } = event
+            begun = { ticket: { provider, model, id } as Ticket, from: spoken.length }
+            work.keep(begun)
+          }
           voice.note({ model: event.model })
           announce(work, { turn: ask.turn, agent: ask.tier, status: 'writing', model: event.model })
         } else if (event.t === 'cite') cited.push(event.citation)
@@ -95,9 +119,13 @@ export const answering =
         else if (event.t === 'usage') {
           Object.assign(draft, { usage: event.usage, cost: event.cost })
           voice.note({ usage: event.usage, cost: event.cost })
-        } else if (event.t === 'fail') throw new ModelFault(event.partial && broken.has(event.kind) ? 'cut' : event.kind, event.message)
-        else if (event.t === 'end') {
+        } else if (event.t === 'fail') {
+          // Whatever it is, watchers have words that now nobody will go on with.
+          if (before) throw new ModelFault('lost', event.message)
+          throw new ModelFault(event.partial && broken.has(event.kind) ? 'cut' : event.kind, event.message)
+        } else if (event.t === 'end') {
           ended = true
+          begun = undefined
           draft.reason = event.reason === 'pause' ? 'stop' : event.reason
         }
       }
@@ -107,10 +135,17 @@ export const answering =
       draft.ms = clock() - began
       return draft
     } finally {
+      if (begun && work.signal.aborted && work.signal.reason !== leaving) models.cancel(begun.ticket)
       silence.over()
       voice.end()
     }
   }
+
+/** Throws where words of earlier rounds are missing: what comes behind them would stand at a wrong place. */
+function goneOn({ from }: Begun, text: string): Before {
+  if (text.length < from) throw new ModelFault('lost', 'what was said before is not known here')
+  return { text, from }
+}
 
 /** The model, once one has begun. */
 const known = ({ model }: Draft) => (model === 'none' ? {} : { model })

@@ -147,6 +147,12 @@ export const settings = {
   openaiApiKey: optional('OPENAI_API_KEY', text, 'GPT models'),
   openaiBaseUrl: optional('OPENAI_BASE_URL', url('http:', 'https:'), 'another address for them'),
   openaiApi: optional('OPENAI_API', choice('responses', 'chat'), 'what the server at OPENAI_BASE_URL speaks; responses unless set'),
+  openaiBackground: setting(
+    'OPENAI_BACKGROUND',
+    flag,
+    false,
+    'lets GPT write in the background: when a node dies another reads on, and nothing is bought twice; OpenAI then keeps answers for a while',
+  ),
   geminiApiKey: optional('GEMINI_API_KEY', text, 'Gemini models', 'GOOGLE_API_KEY'),
   geminiBaseUrl: optional('GEMINI_BASE_URL', url('http:', 'https:'), 'another address for them'),
   ollamaBaseUrl: optional(

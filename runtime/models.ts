@@ -14,6 +14,7 @@ export const modelSettings = (config: Config): ModelSettings => ({
   openaiApiKey: config.openaiApiKey,
   openaiBaseUrl: config.openaiBaseUrl,
   openaiApi: config.openaiApi,
+  openaiBackground: config.openaiBackground,
   geminiApiKey: config.geminiApiKey,
   geminiBaseUrl: config.geminiBaseUrl,
   ollamaBaseUrl: config.ollamaBaseUrl,

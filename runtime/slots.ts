@@ -7,6 +7,7 @@ import type { Knowledge } from '../actors/knowledge.ts'
 import type { Models } from '../actors/models/models.ts'
 import { salvaging } from '../actors/salvaging.ts'
 import { validating } from '../actors/validating.ts'
+import { spokenText } from '../sql/chunks.ts'
 import { readHistory } from '../sql/conversations.ts'
 import type { Database } from '../sql/database.ts'
 import { type Bus, roomOf } from './cluster/bus.ts'
@@ -36,7 +37,8 @@ export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record
         models,
         history,
         search: (tenant, text) => knowledge.search(tenant, text),
-        speech: ({ tenant, actor, id }, turn, attempt) => speeches.open({ tenant, actor, turn, attempt, work: id }),
+        speech: ({ tenant, actor, id }, turn, attempt, before) => speeches.open({ tenant, actor, turn, attempt, work: id }, before),
+        said: ({ tenant, actor }, turn, attempt) => spokenText(db, tenant, actor, turn, attempt),
         announce: ({ tenant, actor, id }, status) =>
           bus.publish({
             room: roomOf(tenant, actor),

@@ -16,6 +16,8 @@ export interface EffectPlace {
 export interface Adopted extends EffectPlace {
   src: string
   input: unknown
+  /** What an earlier try has kept to go on with; null: nothing. */
+  kept: unknown
   attempt: number
 }
 
@@ -23,6 +25,7 @@ export interface StoredEffect {
   addr: string
   src: string
   input: unknown
+  kept: unknown
   attempt: number
   /** The life that does it; null: it was given back. */
   life: string | null
@@ -31,9 +34,19 @@ export interface StoredEffect {
 /** Takes over work of lives that are over, in shards that are held at these epochs, each piece once. */
 export const adoptEffects = ({ sql }: Pick<Database, 'sql'>, held: { shard: number; epoch: number }[], { node, life }: Doer, most = 500) =>
   sql<Adopted[]>`
-    select tenant_id as tenant, actor, id, src, input, attempt
+    select tenant_id as tenant, actor, id, src, input, kept, attempt
     from adopt_effects(${held.map(({ shard }) => shard)}, ${held.map(({ epoch }) => epoch)}, ${node}, ${life}, ${most})
   `
+
+/** Keeps something with the work that this life does, for whoever has to go on with it. */
+export async function keepForNext(
+  { sql }: Pick<Database, 'sql'>,
+  life: string,
+  { tenant, actor, id }: EffectPlace,
+  what: object,
+): Promise<void> {
+  await sql`select keep_for_next(${tenant}, ${actor}, ${id}, ${life}, ${sql.json(what as never)})`
+}
 
 /** Work that this life is to do for actors of other shards than these. */
 export const strayEffects = ({ sql }: Pick<Database, 'sql'>, life: string, held: number[]) =>
@@ -55,7 +68,7 @@ export async function readEffect(db: Database, tenant: string, actor: string, id
     db,
     tenant,
     (sql) => sql<StoredEffect[]>`
-      select addr, src, input, attempt, claim_life as life from effects where actor = ${actor} and id = ${id}
+      select addr, src, input, kept, attempt, claim_life as life from effects where actor = ${actor} and id = ${id}
     `,
   )
   return row

@@ -26,6 +26,7 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
   const unwanted = new AbortController()
   const stream = provider.stream(request, { signal: AbortSignal.any([signal, unwanted.signal]) })[Symbol.asyncIterator]()
   const early: ModelEvent[] = []
+  let ticket: string | undefined
   let isWorth: (worth: boolean) => void = () => {}
   const begun = new Promise<boolean>((resolve) => {
     isWorth = resolve
@@ -43,6 +44,8 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
   const heard = ({ done, value }: IteratorResult<ModelEvent>) => {
     if (done) return enough()
     bill.note(value)
+    if (value.t === 'start') ticket = value.ticket
+    else if (value.t === 'end') ticket = undefined
     if (hear(value)) enough()
     else pull()
   }
@@ -67,6 +70,8 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
       })
     },
     drop: () => {
+      // Whoever has stopped it from outside decides whether it may go on there.
+      if (ticket && !signal.aborted) provider.cancel?.(ticket)
       unwanted.abort()
       stream.return?.().catch(() => {}) // its last words are for nobody
     },

@@ -1,4 +1,7 @@
-/** GPT, over the raw events of the Responses API, without state on their side. */
+/**
+ * GPT, over the raw events of the Responses API. Without state on their side, unless answers are written in the background: then a line
+ * that breaks is taken up again where it broke, by whoever has the ticket, and nothing is bought twice.
+ */
 import type OpenAI from 'openai'
 import { toolReady } from './arguments.ts'
 import { faultOfCode } from './fault.ts'
@@ -14,12 +17,23 @@ type Input = Exclude<OpenAI.Responses.ResponseInput, string>[number]
 export interface OpenAiKey {
   apiKey: string
   baseUrl?: string | undefined
+  /** Answers are written in the background: they are kept there for a while, and go on when nobody listens. */
+  background?: boolean | undefined
   /** Replaces the pool of connections, in tests. */
   fetch?: Fetch | undefined
 }
 
+/** How often one answer is taken up again after its line broke. */
+const AGAIN = 3
+/** Milliseconds for a cancellation. */
+const FAREWELL = 5_000
+
 export const openaiModel = (key: OpenAiKey): Provider => ({
   name: 'openai',
+  cancel(ticket) {
+    const cancelled = open(key, wire(AbortSignal.timeout(FAREWELL), key.fetch)).then((client) => client.responses.cancel(ticket))
+    cancelled.catch(() => {}) // it ends by itself
+  },
   stream: (request, { signal }) => {
     const call = wire(signal, key.fetch)
     return honest(read(key, request, signal, call), { signal, secret: key.apiKey, heard: call.heard })
@@ -27,19 +41,40 @@ export const openaiModel = (key: OpenAiKey): Provider => ({
 })
 
 async function* read(key: OpenAiKey, request: ModelRequest, signal: AbortSignal, call: Wire): AsyncGenerator<ModelEvent> {
-  const { default: SDK } = await import('openai')
-  const client = new SDK({ apiKey: key.apiKey, baseURL: key.baseUrl, maxRetries: 0, logLevel: 'off', fetch: call.fetch })
-  const events = await client.responses.create(bodyOf(request), { signal })
+  const { responses } = await open(key, call)
+  let { ticket } = request
+  const background = key.background === true || ticket !== undefined
+  let events = (await (ticket
+    ? responses.retrieve(ticket, { stream: true }, { signal })
+    : responses.create(bodyOf(request, background), { signal }))) as AsyncIterable<Event>
   const requestId = call.heard.headers?.get('x-request-id')
-  yield { t: 'start', provider: 'openai', model: request.model, ...(requestId ? { requestId } : {}) }
+  const start = { t: 'start' as const, provider: 'openai', model: request.model, ...(requestId ? { requestId } : {}) }
+  if (!background) yield start
 
   const calls = new Map<number, { id: string; name: string }>()
   const items: unknown[] = []
   const refusal: string[] = []
   let called = false
   let last: ModelEvent | undefined
-  for await (const event of events as AsyncIterable<Event>) {
-    if (event.type === 'response.output_text.delta') {
+  let number = 0
+  /** Takes the line up where it broke, as often as that is of use. */
+  async function* unbroken() {
+    for (let left = AGAIN; ; left--) {
+      try {
+        yield* events
+        if (last || !ticket || left === 0) return
+      } catch (error) {
+        if (!ticket || left === 0 || signal.aborted || (error as { status?: number }).status !== undefined) throw error
+      }
+      events = await responses.retrieve(ticket, { stream: true, starting_after: number }, { signal })
+    }
+  }
+  for await (const event of background ? unbroken() : events) {
+    number = event.sequence_number
+    if (event.type === 'response.created' && background) {
+      ticket = event.response.id
+      yield { ...start, ticket }
+    } else if (event.type === 'response.output_text.delta') {
       yield { t: 'text', d: event.delta }
     } else if (event.type === 'response.reasoning_summary_text.delta' || event.type === 'response.reasoning_text.delta') {
       yield { t: 'think', d: event.delta }
@@ -71,6 +106,11 @@ async function* read(key: OpenAiKey, request: ModelRequest, signal: AbortSignal,
     }
   }
   if (last) yield last
+}
+
+async function open(key: OpenAiKey, { fetch }: Wire): Promise<OpenAI> {
+  const { default: SDK } = await import('openai')
+  return new SDK({ apiKey: key.apiKey, baseURL: key.baseUrl, maxRetries: 0, logLevel: 'off', fetch })
 }
 
 interface Seen {
@@ -114,12 +154,12 @@ function usageOf(usage: OpenAI.Responses.ResponseUsage): ModelEvent {
   }
 }
 
-function bodyOf(request: ModelRequest): Body {
+function bodyOf(request: ModelRequest, background: boolean): Body {
   const tools = [...(request.tools ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1))
   return {
     model: request.model,
     stream: true,
-    store: false,
+    ...(background ? { background } : { store: false }),
     max_output_tokens: request.maxTokens,
     ...(request.system ? { instructions: request.system } : {}),
     input: request.messages.flatMap(itemsOf),

@@ -6,9 +6,12 @@ export type FaultKind = 'rate' | 'overload' | 'auth' | 'context' | 'policy' | 'b
 
 export type EndReason = 'stop' | 'length' | 'tool' | 'refusal' | 'filter' | 'pause'
 
-/** One stream: `start`, then anything, then exactly one `end` or `fail`. `usage` is cumulative, the last one counts. */
+/**
+ * One stream: `start`, then anything, then exactly one `end` or `fail`. `usage` is cumulative, the last one counts. Whoever has the
+ * `ticket` of a start can read the same answer once more, from its first word, while the service goes on with it.
+ */
 export type ModelEvent =
-  | { t: 'start'; provider: string; model: string; requestId?: string }
+  | { t: 'start'; provider: string; model: string; requestId?: string; ticket?: string }
   | { t: 'text'; d: string }
   | { t: 'think'; d: string }
   | { t: 'tool'; id: string; name: string; argsDelta?: string }
@@ -62,10 +65,14 @@ export interface ModelRequest {
   json?: { name: string; schema: Record<string, unknown> }
   /** Same key, same stable prefix: `tenant:agent`. */
   cacheKey?: string
+  /** Nothing is asked: an answer that was begun before is read from its first word. */
+  ticket?: string
 }
 
 export interface Provider {
   readonly name: string
   /** Never throws: whatever goes wrong is a `fail`, and an aborted signal ends as `fail` of kind `abort`, at once. */
   stream(request: ModelRequest, context: { signal: AbortSignal }): AsyncIterable<ModelEvent>
+  /** Nobody wants the answer of this ticket any more. Never throws. */
+  cancel?(ticket: string): void
 }

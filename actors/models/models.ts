@@ -7,14 +7,16 @@ import { createHedge } from './hedge.ts'
 import type { Provider } from './model.ts'
 import { pipe } from './pipe.ts'
 import { providersOf } from './providers.ts'
-import { type Ask, route, type RoutedEvent, type Routing } from './route.ts'
+import { type Ask, route, type RoutedEvent, type Routing, type Ticket } from './route.ts'
 import { candidatesOf, type Desk, desks, type ModelSettings } from './tiers.ts'
 
-export type { Ask, RoutedEvent, Routing } from './route.ts'
+export type { Ask, RoutedEvent, Routing, Ticket } from './route.ts'
 
 export interface Models {
   /** `start`, then anything, then exactly one `end` or `fail`, with one `usage` before it. Never throws. */
   stream(ask: Ask, context: { signal: AbortSignal }): AsyncIterable<RoutedEvent>
+  /** Nobody wants this answer any more. Never throws. */
+  cancel(ticket: Ticket): void
   /** Whom each tier would ask, in order. */
   describe(): { tier: Desk; provider: string; model: string }[]
   has(tier: Desk): boolean
@@ -55,6 +57,7 @@ export function createModels({ settings, providers, clock = systemClock, random 
           tell,
         }),
       ),
+    cancel: ({ provider, id }) => all[provider]?.cancel?.(id),
     describe: () => desks.flatMap((tier) => candidates[tier].map((candidate) => ({ tier, ...candidate }))),
     has: (tier) => candidates[tier].length > 0,
     count,

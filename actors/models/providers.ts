@@ -11,7 +11,7 @@ import type { ModelSettings, ProviderName } from './tiers.ts'
 import { localPatience, patience, watched } from './watchdog.ts'
 
 export function providersOf(settings: ModelSettings, clock: Clock = systemClock): Record<ProviderName, Provider> {
-  const openai = { apiKey: settings.openaiApiKey ?? '', baseUrl: settings.openaiBaseUrl }
+  const openai = { apiKey: settings.openaiApiKey ?? '', baseUrl: settings.openaiBaseUrl, background: settings.openaiBackground }
   const bare: Record<ProviderName, Provider> = {
     anthropic: anthropicModel({ apiKey: settings.anthropicApiKey ?? '', baseUrl: settings.anthropicBaseUrl }),
     openai: settings.openaiApi === 'chat' ? chatModel({ ...openai, name: 'openai' }) : openaiModel(openai),

@@ -10,7 +10,14 @@ import type { FaultKind, ModelEvent, ModelRequest, Provider } from './model.ts'
 import { priceOf } from './prices.ts'
 import { type Candidate, type Desk, type ModelSettings, outputLimits } from './tiers.ts'
 
-export interface Ask extends Omit<ModelRequest, 'model' | 'maxTokens'> {
+/** An answer that is being written somewhere, to be read by whoever comes next. */
+export interface Ticket extends Candidate {
+  id: string
+}
+
+export interface Ask extends Omit<ModelRequest, 'model' | 'maxTokens' | 'ticket'> {
+  /** Reads an answer that was begun before; nobody else is asked, as nothing that they say would fit. */
+  ticket?: Ticket
   tier: Desk
   /** The tier's own limit unless given. */
   maxTokens?: number
@@ -57,6 +64,12 @@ export async function route(r: Route): Promise<void> {
   const over = (spent: typeof nothing, last: End | Fail) => {
     r.tell({ t: 'usage', ...spent })
     r.tell(last)
+  }
+  if (r.ask.ticket) {
+    if (!r.providers[r.ask.ticket.provider]?.cancel) return over(nothing, { ...unknownTicket })
+    const run = call(r, r.ask.ticket)
+    const outcome = await passOn(run, r.tell)
+    return over(run.bill.settle(), outcome.t === 'failed' ? outcome.fail : outcome.end)
   }
   let spent = nothing
   const failures: { candidate: Candidate; fail: Fail }[] = []
@@ -117,6 +130,8 @@ export async function route(r: Route): Promise<void> {
 }
 
 const abortedFail: Fail = { t: 'fail', kind: 'abort', message: 'the call was aborted', partial: false }
+
+const unknownTicket: Fail = { t: 'fail', kind: 'badreq', message: 'nobody here can read on what was begun there', partial: false }
 
 type Outcome = { t: 'done'; end: End | Fail } | { t: 'declined'; held: ModelEvent[]; end: End } | { t: 'failed'; fail: Fail }
 
@@ -180,11 +195,17 @@ async function begin(r: Route, candidate: Candidate, next: Candidate | undefined
 }
 
 function call(r: Route, candidate: Candidate): Attempt {
-  const { tier, maxTokens = outputLimits[tier], ...rest } = r.ask
+  const { tier, maxTokens = outputLimits[tier], ticket, ...rest } = r.ask
   const provider = r.providers[candidate.provider]
   const bill = openBill({ candidate, asked: () => countRequest(rest), now: r.clock.now, prices: r.settings.prices })
   if (!provider) throw new Error(`there is no provider named ${candidate.provider}`)
-  return attempt({ candidate, bill, provider, request: { ...rest, model: candidate.model, maxTokens }, signal: r.signal })
+  return attempt({
+    candidate,
+    bill,
+    provider,
+    request: { ...rest, model: candidate.model, maxTokens, ...(ticket && { ticket: ticket.id }) },
+    signal: r.signal,
+  })
 }
 
 /** The resting ones go last instead of away: when all have failed lately, one of them is still better than nobody. */

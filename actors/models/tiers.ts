@@ -23,6 +23,8 @@ export interface ModelSettings {
   openaiBaseUrl?: string | undefined
   /** OPENAI_API: what the server behind OPENAI_BASE_URL speaks; `responses` unless set. */
   openaiApi?: 'responses' | 'chat' | undefined
+  /** OPENAI_BACKGROUND: answers are written in the background, and outlive the node that asked. */
+  openaiBackground?: boolean | undefined
   /** GEMINI_API_KEY or GOOGLE_API_KEY */
   geminiApiKey?: string | undefined
   /** GEMINI_BASE_URL */

@@ -20,7 +20,7 @@ export const localPatience: Deadlines = { ...patience, first: 120_000, thinking:
 
 /** The time that the reader takes between two events is not counted: only waiting for the provider is. */
 export const watched = (provider: Provider, deadlines: Deadlines = patience, clock: Clock = systemClock): Provider => ({
-  name: provider.name,
+  ...provider,
   stream: (request, { signal }) => watch(provider, request, signal, deadlines, clock),
 })
 

@@ -42,7 +42,7 @@ const FIRST = 250
 const NEXT = 500
 const PATIENCE = 10_000
 
-/** The end of a piece of work is told once, whoever tells it; has_end_waiting in 011_cluster.sql spells it likewise. */
+/** The end of a piece of work is told once, whoever tells it; has_end_waiting in 012_fenced.sql spells it likewise. */
 const keyOf = (envelope: Envelope): string =>
   'call' in envelope && !('event' in envelope)
     ? `call:${envelope.call}`

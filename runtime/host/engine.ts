@@ -3,7 +3,7 @@ import { loadActor, machineVersions } from '../../sql/actors.ts'
 import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
 import { findConversation, readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
-import { readEffect, releaseEffects } from '../../sql/effects.ts'
+import { keepForNext, readEffect, releaseEffects } from '../../sql/effects.ts'
 import { bury, dropEnvelope, fateOf, waitingFor } from '../../sql/inbox.ts'
 import { dueTimers, nextTimer } from '../../sql/timers.ts'
 import { Refusal } from '../../machines/refusal.ts'
@@ -80,7 +80,12 @@ export function createEngine({
   })
   const speeches = createSpeeches({ bus, chunks, clock, wheel, stopped: others.stopped })
   const publisher = createPublisher({ bus, speeches })
-  const runner = createRunner({ slots: slots(speeches), log, tell: tellEnd })
+  const runner = createRunner({
+    slots: slots(speeches),
+    log,
+    tell: tellEnd,
+    keep: (piece, what) => keepForNext(db, ownership.me.life, piece, what),
+  })
   const sweeper = createSweeper({
     clock,
     log,
@@ -150,7 +155,7 @@ export function createEngine({
       const effect = await readEffect(db, tenant, actor, id)
       // What another node has claimed is its own; what is done, and whose end waits in the inbox, is not to be done again.
       if (effect?.life !== ownership.me.life || (await fateOf(db, tenant, actor, `call:${id}`)) === 'waiting') continue
-      runner.start({ tenant, actor, id, src: effect.src, input: effect.input, attempt: effect.attempt })
+      runner.start({ tenant, actor, id, src: effect.src, input: effect.input, attempt: effect.attempt, kept: effect.kept })
     }
     for (const { at } of Object.values(tree.timers)) sweeper.notice(at)
   }
@@ -196,10 +201,10 @@ export function createEngine({
     ownership,
     clock,
     log,
-    take({ tenant, actor, id, src, input, attempt }) {
-      const { turn } = (input ?? {}) as { turn?: string }
-      if (turn) chunks.inherit({ tenant, actor, turn })
-      runner.start({ tenant, actor, id, src, input, attempt })
+    take(piece) {
+      const { turn } = (piece.input ?? {}) as { turn?: string }
+      if (turn) chunks.inherit({ tenant: piece.tenant, actor: piece.actor, turn })
+      runner.start(piece)
     },
     isRunning: (piece) => runner.isRunning(piece),
     takeIn: (tenant, actor) => host.takeIn(tenant, actor),

@@ -1,11 +1,14 @@
 /** Does the work that steps asked for, after their commit. Every piece ends in exactly one envelope, or in an abort that nobody waits for. */
-import type { Filling } from '../../actors/work.ts'
+import { type Filling, leaving } from '../../actors/work.ts'
 import type { Log } from '../watch/log.ts'
 import { failpoint } from './failpoint.ts'
 import type { Envelope } from './tree.ts'
 import { plainError } from './xstate.ts'
 
-/** What happens to a piece of work whose node died under it: done again, or told to the machine, which decides. */
+/**
+ * What happens to a piece of work whose node died under it: done again, or told to the machine, which decides. Work that has kept something
+ * to go on with goes on.
+ */
 export interface Slot {
   // A filling's own types stand at its definition; here only names and JSON are known.
   fill: Filling<never, unknown>
@@ -19,6 +22,8 @@ export interface Piece {
   src: string
   input: unknown
   attempt: number
+  /** What an earlier try has kept to go on with. */
+  kept?: unknown
 }
 
 export interface Runner {
@@ -49,16 +54,18 @@ interface Needs {
   slots: Record<string, Slot>
   log: Log
   tell(piece: Piece, envelope: Envelope): Promise<void>
+  /** Keeps something for whoever has to go on. */
+  keep(piece: Piece, what: object): Promise<void>
 }
 
-export function createRunner({ slots, log, tell }: Needs): Runner {
+export function createRunner({ slots, log, tell, keep }: Needs): Runner {
   const running = new Map<string, AbortController>()
   const keyOf = ({ tenant, actor, id }: Pick<Piece, 'tenant' | 'actor' | 'id'>) => `${tenant}/${actor}#${id}`
   let abandoned = false
   let listeners: (() => void)[] = []
 
   async function run(piece: Piece, controller: AbortController) {
-    const { tenant, actor, id, attempt, input, src } = piece
+    const { tenant, actor, id, attempt, input, src, kept } = piece
     failpoint('effect.started')
     const envelope = await result()
     failpoint('effect.ended')
@@ -75,15 +82,19 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
     async function result(): Promise<Envelope> {
       const slot = slots[src]
       if (!slot) return { call: id, error: new Unfilled(`nobody fills the slot "${src}"`) }
-      if (attempt > 1 && slot.whenLost === 'tell') return { call: id, error: lost }
+      if (attempt > 1 && slot.whenLost === 'tell' && !kept) return { call: id, error: lost }
       try {
-        return { call: id, output: await slot.fill(input as never, { tenant, actor, id, attempt, signal: controller.signal }) }
+        const work = { tenant, actor, id, attempt, signal: controller.signal, kept, keep: (what: object) => void keepSafe(piece, what) }
+        return { call: id, output: await slot.fill(input as never, work) }
       } catch (error) {
         if (!controller.signal.aborted) log.warn({ actor, slot: src, err: error }, 'work failed')
         return { call: id, error: plainError(error) }
       }
     }
   }
+
+  const keepSafe = (piece: Piece, what: object) =>
+    keep(piece, what).catch((error) => log.warn({ err: error, actor: piece.actor, slot: piece.src }, 'this work could not go on elsewhere'))
 
   return {
     start(piece) {
@@ -116,10 +127,10 @@ export function createRunner({ slots, log, tell }: Needs): Runner {
           }),
     abandon() {
       abandoned = true
-      for (const controller of running.values()) controller.abort()
+      for (const controller of running.values()) controller.abort(leaving)
     },
     surrender() {
-      for (const controller of running.values()) controller.abort()
+      for (const controller of running.values()) controller.abort(leaving)
       // Their ends tell nobody, and the same piece may come back to us.
       running.clear()
     },

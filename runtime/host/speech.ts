@@ -36,8 +36,11 @@ export interface Speech {
 }
 
 export interface Speeches {
-  /** Goes on where the attempt stands, or begins it. */
-  open(place: Place): Speech
+  /**
+   * Goes on where the attempt stands, or begins it. `before`: what somebody said of it who is gone, and where in that the words begin
+   * which are now said once more.
+   */
+  open(place: Place, before?: { text: string; from: number }): Speech
   /** The reply in flight of this conversation, whole. */
   live(tenant: string, actor: string): { turn: string; attempt: number; text: string } | undefined
   /** Lets go what a frame still holds back: before anything durable is told. */
@@ -135,19 +138,21 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
   }
 
   return {
-    open(place) {
+    open(place, before) {
       const key = roomOf(place.tenant, place.actor)
       let voice = voices.get(key)
       if (!voice || voice.isForeign || voice.place.turn !== place.turn || voice.place.attempt !== place.attempt) {
         if (voice) voice.silenced = true
         // The rounds before were spoken on another node: what they said stands.
         const goesOn = voice?.isForeign && voice.place.turn === place.turn && voice.place.attempt === place.attempt
-        voice = begin(place, goesOn ? textOf(voice as Voice) : '')
+        voice = begin(place, before?.text ?? (goesOn ? textOf(voice as Voice) : ''))
         voices.set(key, voice)
       }
       // A later round is another piece of work.
       voice.place = place
       const mine = voice
+      /** Characters that have been said already. */
+      let known = before ? mine.length - before.from : 0
       // Each round of an attempt has an end and a price of its own.
       mine.note = {}
       mine.busy = true
@@ -157,7 +162,10 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       })
       return {
         say(text) {
-          if (!mine.silenced) mine.coalescer.add(speakable(text))
+          const all = speakable(text)
+          const fresh = all.slice(known)
+          known = Math.max(0, known - all.length)
+          if (!mine.silenced && fresh) mine.coalescer.add(fresh)
         },
         text() {
           mine.coalescer.flush()

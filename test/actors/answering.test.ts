@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { type AnswerNeeds, ModelFault, answering } from '../../actors/answering.ts'
 import type { Passage } from '../../actors/models/model.ts'
 import type { RoutedEvent } from '../../actors/models/models.ts'
+import { leaving } from '../../actors/work.ts'
 import type { AnswerAsk } from '../../machines/slot.ts'
 import { within } from '../support/within.ts'
 import { dialog, fakeModels, message, says, work } from './samples.ts'
@@ -33,6 +34,7 @@ function stage(models: ReturnType<typeof fakeModels>, wish: Partial<AnswerNeeds>
       note: (note) => heard.notes.push(note),
       end: () => heard.ended++,
     }),
+    said: async () => '',
     announce: (_, status) => heard.announced.push(status),
     history: async () => [],
     search: async () => [],
@@ -43,6 +45,7 @@ function stage(models: ReturnType<typeof fakeModels>, wish: Partial<AnswerNeeds>
   return {
     heard,
     models,
+    fill,
     answer: (wish: Partial<AnswerAsk> = {}, signal = new AbortController().signal) => within(3_000, fill(ask(wish), work({ signal }))),
   }
 }
@@ -311,6 +314,67 @@ test('the same tenant and tier have the same beginning, for the cache of the pro
   const [first, second] = models.asked
   assert.ok(second?.system.startsWith(first?.system ?? '?'))
   assert.equal([first?.cacheKey, second?.cacheKey], ['acme:intern', 'acme:intern'])
+})
+
+const begun = { ticket: { provider: 'openai' as const, model: 'gpt-6-sol', id: 'resp_1' }, from: 0 }
+
+test('what can be read on is kept with the work, and forgotten there when nobody wants it any more', async () => {
+  const kept: object[] = []
+  const stopped = new AbortController()
+  const models = fakeModels([
+    [
+      { t: 'start', provider: 'openai', model: 'gpt-6-sol', ticket: 'resp_1' },
+      { t: 'text', d: 'Well' },
+    ],
+  ])
+  const { fill } = stage(models)
+  const keep = (what: object) => {
+    kept.push(what)
+    stopped.abort()
+  }
+  await fill(ask(), work({ signal: stopped.signal, keep })).catch(() => {})
+  assert.equal(kept, [begun])
+  assert.equal(models.cancelled, [begun.ticket])
+})
+
+test('whoever leaves lets the service go on, because others read on', async () => {
+  const left = new AbortController()
+  const models = fakeModels([
+    [
+      { t: 'start', provider: 'openai', model: 'gpt-6-sol', ticket: 'resp_1' },
+      { t: 'text', d: 'Well' },
+    ],
+  ])
+  const { fill } = stage(models)
+  await fill(ask(), work({ signal: left.signal, keep: () => left.abort(leaving) })).catch(() => {})
+  assert.equal(models.cancelled, [])
+})
+
+test('an answer that another began is read, and nothing is asked', async () => {
+  const before: unknown[] = []
+  const models = fakeModels([[{ ...start, ticket: 'resp_1' }, { t: 'text', d: 'Well, ' }, { t: 'text', d: 'then.' }, usage, stop]])
+  const { fill, heard } = stage(models, {
+    said: async () => 'Well',
+    speech: (_, __, ___, given) => {
+      before.push(given)
+      return { say: (text) => heard.said.push(text), text: () => heard.said.join(''), note() {}, end() {} }
+    },
+  })
+  const kept: object[] = []
+  const draft = (await fill(ask(), work({ attempt: 2, kept: begun, keep: (what) => kept.push(what) }))) as { text: string }
+  assert.equal(before, [{ text: 'Well', from: 0 }])
+  assert.is(draft.text, 'Well, then.')
+  assert.equal(models.asked[0]?.ticket, begun.ticket)
+  assert.equal(kept, [], 'it is kept already')
+})
+
+test('what cannot be read on is lost, whatever the reason', async () => {
+  for (const script of [[{ t: 'fail', kind: 'badreq', message: 'no such answer', partial: false }], 'never'] as const) {
+    const { fill } = stage(fakeModels(script === 'never' ? [] : [[...script]]))
+    const from = script === 'never' ? 9 : 0 // words of earlier rounds that nobody knows
+    const fault = await fill(ask(), work({ attempt: 2, kept: { ...begun, from } })).catch((error) => error)
+    assert.is(fault.kind, 'lost')
+  }
 })
 
 test.run()

@@ -3,7 +3,7 @@ import type { Work } from '../../actors/work.ts'
 import { count } from '../../actors/models/count.ts'
 import type { Clock } from '../../actors/models/clock.ts'
 import type { Decide } from '../../actors/models/decisions.ts'
-import type { Ask, Models, RoutedEvent } from '../../actors/models/models.ts'
+import type { Ask, Models, RoutedEvent, Ticket } from '../../actors/models/models.ts'
 import type { Message } from '../../machines/message.ts'
 
 export { count }
@@ -27,6 +27,7 @@ export const work = (wish: Partial<Work> = {}): Work => ({
   id: 'w1',
   attempt: 1,
   signal: new AbortController().signal,
+  keep() {},
   ...wish,
 })
 
@@ -44,10 +45,13 @@ export const says = (text: string, wish: { reason?: 'stop' | 'length'; usage?: {
 export function fakeModels(
   scripts: Script[],
   wish: { admin?: boolean; decide?: Decide } = {},
-): Pick<Models, 'stream' | 'has' | 'count' | 'decide'> & { asked: Ask[] } {
+): Pick<Models, 'stream' | 'has' | 'count' | 'decide' | 'cancel'> & { asked: Ask[]; cancelled: Ticket[] } {
   const asked: Ask[] = []
+  const cancelled: Ticket[] = []
   return {
     asked,
+    cancelled,
+    cancel: (ticket) => void cancelled.push(ticket),
     count,
     has: (tier) => tier !== 'admin' || wish.admin === true,
     ...(wish.decide && { decide: wish.decide }),

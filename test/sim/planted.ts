@@ -18,24 +18,24 @@ export const bugs: Bug[] = [
     // Keys of the rows that come with a step would stop a second writer too.
     name: 'no version check in the commit',
     edits: [
-      { file: 'sql/011_cluster.sql', find: 'and a.version = s.version and', replace: 'and' },
+      { file: 'sql/012_fenced.sql', find: 'and a.version = s.version and', replace: 'and' },
       {
-        file: 'sql/011_cluster.sql',
+        file: 'sql/012_fenced.sql',
         find: 'gate.now, by_node from gate\n',
         replace: 'gate.now, by_node from gate on conflict do nothing\n',
       },
       {
-        file: 'sql/011_cluster.sql',
+        file: 'sql/012_fenced.sql',
         find: 'c(id text, addr text, src text, input jsonb)\n',
         replace: 'c(id text, addr text, src text, input jsonb) on conflict do nothing\n',
       },
-      { file: 'sql/011_cluster.sql', find: 't(id text, at bigint)\n', replace: 't(id text, at bigint) on conflict do nothing\n' },
+      { file: 'sql/012_fenced.sql', find: 't(id text, at bigint)\n', replace: 't(id text, at bigint) on conflict do nothing\n' },
       {
-        file: 'sql/011_cluster.sql',
+        file: 'sql/012_fenced.sql',
         find: 'e(seq bigint, name text, payload jsonb)\n',
         replace: 'e(seq bigint, name text, payload jsonb) on conflict do nothing\n',
       },
-      { file: 'sql/011_cluster.sql', find: 'where m.id is not null\n', replace: 'where m.id is not null on conflict do nothing\n' },
+      { file: 'sql/012_fenced.sql', find: 'where m.id is not null\n', replace: 'where m.id is not null on conflict do nothing\n' },
     ],
   },
   {
@@ -253,7 +253,7 @@ export const bugs: Bug[] = [
     isOpen: true,
     edits: [
       {
-        file: 'sql/011_cluster.sql',
+        file: 'sql/012_fenced.sql',
         find: 'join shards h on h.shard = s.shard where h.epoch = s.epoch',
         replace: 'join shards h on h.shard = s.shard',
       },
@@ -263,7 +263,7 @@ export const bugs: Bug[] = [
     kind: 'fleet',
     name: 'work is taken over under any epoch',
     isOpen: true,
-    edits: [{ file: 'sql/011_cluster.sql', find: 'on own.shard = h.shard and own.epoch = h.epoch', replace: 'on own.shard = h.shard' }],
+    edits: [{ file: 'sql/012_fenced.sql', find: 'on own.shard = h.shard and own.epoch = h.epoch', replace: 'on own.shard = h.shard' }],
   },
   {
     kind: 'fleet',

@@ -9,6 +9,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { createBackground } from './provider.background.ts'
 import { bodyOf, type Wire, wires } from './provider.wire.ts'
 
 export { type Wire, wires }
@@ -54,6 +55,7 @@ export type Fault =
 
 export interface SeenRequest {
   wire: Wire
+  method: string
   path: string
   headers: Record<string, string | undefined>
   /** The parsed body, which each wire shapes differently. */
@@ -74,6 +76,8 @@ export interface ProviderDouble {
   forget(): void
   /** Every request so far, oldest first. */
   requests: SeenRequest[]
+  /** Whether somebody has ended this answer, which was written in the background. */
+  isCancelled(id: string): boolean
   /** The next request that arrives. */
   arrival(): Promise<SeenRequest>
   close(): Promise<void>
@@ -85,11 +89,39 @@ export interface ProviderDoubleNeeds {
   port?: number
 }
 
+/** Events of an answer in the background that are heard before its line is cut. */
+const CUT = 3
+
 export async function providerDouble({ answer = () => ({}), port = 0 }: ProviderDoubleNeeds = {}): Promise<ProviderDouble> {
   const queue: { script: Script; wire?: Wire | undefined }[] = []
   const requests: SeenRequest[] = []
   const waiting: ((request: SeenRequest) => void)[] = []
   const sockets = new Set<Socket>()
+
+  const background = createBackground(moment)
+
+  /** A request about an answer that was begun before. */
+  function again({ wire, path, method }: SeenRequest, res: ServerResponse): Promise<void> | undefined {
+    const [, id, what] = (wire === 'openai' && /\/responses\/([^/?]+)(\/cancel)?/.exec(path)) || []
+    if (!id) return undefined
+    const after = Number(/starting_after=(\d+)/.exec(path)?.[1] ?? -1)
+    return (async () => {
+      if (what && method === 'POST' && background.cancel(id)) return void res.end('{}')
+      if (what || !background.has(id)) return refuse({ status: 404 }, res)
+      res.writeHead(200, { 'content-type': 'text/event-stream' })
+      await background.read(id, after, res)
+      res.end()
+    })()
+  }
+
+  async function begin(script: Script, { model }: SeenRequest, res: ServerResponse) {
+    res.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': 'req_double' })
+    const isCut = script.fault === 'cut'
+    await background.read(background.begin(script, model), -1, res, isCut ? CUT : undefined)
+    if (!isCut) return void res.end()
+    await moment(10)
+    res.socket?.resetAndDestroy()
+  }
 
   const take = (seen: SeenRequest): Script => {
     const own = queue.findIndex(({ wire }) => wire === seen.wire)
@@ -101,7 +133,7 @@ export async function providerDouble({ answer = () => ({}), port = 0 }: Provider
     void receive(req, res).then((seen) => {
       requests.push(seen)
       waiting.shift()?.(seen)
-      return play(take(seen), seen, res)
+      return again(seen, res) ?? (seen.body.background ? begin(take(seen), seen, res) : play(take(seen), seen, res))
     })
   })
   server.on('connection', (socket) => {
@@ -117,6 +149,7 @@ export async function providerDouble({ answer = () => ({}), port = 0 }: Provider
     next: (script, wire) => void queue.push({ script, wire }),
     forget: () => void queue.splice(0),
     requests,
+    isCancelled: background.isCancelled,
     arrival: () => new Promise((resolve) => waiting.push(resolve)),
     close: async () => {
       for (const socket of sockets) socket.destroy()
@@ -135,6 +168,7 @@ async function receive(req: IncomingMessage, res: ServerResponse): Promise<SeenR
   const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
   const seen: SeenRequest = {
     wire,
+    method: req.method ?? 'GET',
     path,
     headers: req.headers as Record<string, string | undefined>,
     body,

@@ -7,7 +7,7 @@ import postgres from 'postgres'
 import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { cursorOf, read, reading, readFrom, testClient } from '../support/client.ts'
+import { type TestClient, cursorOf, read, reading, readFrom, testClient } from '../support/client.ts'
 import { type NexusProcess, failsToStart, startNexus } from '../support/process.ts'
 import { providerDouble } from '../support/provider.ts'
 import { modelsAt, until } from '../support/server.ts'
@@ -64,6 +64,21 @@ async function withFleet(names: string[], more: Record<string, string>, run: (fl
     await sql.end()
     await root`drop database ${root(name)} with (force)`
     await root.end()
+  }
+}
+
+const posts = () => double.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/responses')).length
+
+/** A conversation of this node in which two hundred words are being said. */
+async function speakingAt(node: string, watcher: TestClient, ownerOf: Fleet['ownerOf']): Promise<{ conversation: string; id: string }> {
+  for (;;) {
+    const { conversation } = await watcher.join()
+    double.next({ text: words(200), pace: 10 })
+    const told = await watcher.send(conversation, question)
+    assert.ok(told.ok)
+    if ((await ownerOf(conversation)) === node) return { conversation, id: told.id }
+    await watcher.stop(conversation)
+    await watcher.tell('conversation.leave', { conversation })
   }
 }
 
@@ -134,22 +149,26 @@ else
         back.close()
       }))
 
+    test(`where the model writes in the background the reply of a killed node goes on without a break, by ${name}`, () =>
+      withFleet(['n1', 'n2'], { ...more, OPENAI_BACKGROUND: 'true' }, async ({ nodes, ownerOf }) => {
+        const watcher = await testClient((nodes[1] as NexusProcess).url)
+        const { conversation } = await speakingAt('n1', watcher, ownerOf)
+        const own = () => watcher.heard.filter(([, payload]) => payload.conversation === conversation)
+        await until(() => own().filter(([one]) => one === 'reply.delta').length > 5, 'some words')
+        const bought = posts()
+        await (nodes[0] as NexusProcess).kill('SIGKILL')
+        await until(() => read(reading(), own()).finished[0], 'the reply', 20_000)
+        const so = read(reading(), own())
+        assert.equal([so.faults, so.retracted, so.attempt], [[], 0, 1])
+        assert.is(so.finished[0]?.text, words(200).join(''))
+        assert.is(posts() - bought, 0, 'nothing was bought twice')
+        watcher.close()
+      }))
+
     test(`a node that leaves gives its conversations away while it speaks, by ${name}`, () =>
       withFleet(['n1', 'n2'], more, async ({ nodes, ownerOf }) => {
-        // A conversation of n1, watched at n2.
         const watcher = await testClient((nodes[1] as NexusProcess).url)
-        let conversation = ''
-        let id = ''
-        for (;;) {
-          conversation = (await watcher.join()).conversation
-          double.next({ text: words(200), pace: 10 })
-          const told = await watcher.send(conversation, question)
-          assert.ok(told.ok)
-          id = (told as { id: string }).id
-          if ((await ownerOf(conversation)) === 'n1') break
-          await watcher.stop(conversation)
-          await watcher.tell('conversation.leave', { conversation })
-        }
+        const { conversation, id } = await speakingAt('n1', watcher, ownerOf)
         const mine = () => watcher.heard.filter(([, payload]) => payload.conversation === conversation)
         await until(() => mine().filter(([one]) => one === 'reply.delta').length > 5, 'some words')
         const leaving = (nodes[0] as NexusProcess).kill('SIGTERM')

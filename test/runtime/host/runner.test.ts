@@ -14,15 +14,17 @@ function runner(
   { whenLost = 'repeat' as Slot['whenLost'], tell = async () => {} }: { whenLost?: Slot['whenLost']; tell?: () => Promise<void> } = {},
 ) {
   const told: Envelope[] = []
+  const kept: object[] = []
   const made = createRunner({
     slots: { work: { fill, whenLost } },
     log: silent,
+    keep: async (_, what) => void kept.push(what),
     async tell(_, envelope) {
       told.push(envelope)
       await tell()
     },
   })
-  return { ...made, told }
+  return { ...made, told, kept }
 }
 
 const double = (async (n: number) => n * 2) as Slot['fill']
@@ -83,6 +85,23 @@ test('work adopted from a dead node is repeated or told as lost, as its slot say
   told.start(piece({ attempt: 2 }))
   await told.quiet(1_000)
   assert.is((told.told[0] as { error: { kind: string } }).error.kind, 'lost')
+})
+
+test('work that has kept something to go on with goes on', async () => {
+  const seen: unknown[] = []
+  const { start, quiet, kept, told } = runner(
+    (async (_: number, work: { kept?: unknown; keep(what: object): void }) => {
+      seen.push(work.kept)
+      work.keep({ at: 7 })
+      return 'done'
+    }) as Slot['fill'],
+    { whenLost: 'tell' },
+  )
+  start(piece({ attempt: 2, kept: { at: 3 } }))
+  await quiet(1_000)
+  assert.equal(seen, [{ at: 3 }])
+  assert.equal(kept, [{ at: 7 }])
+  assert.equal(told, [{ call: '1:1', output: 'done' }])
 })
 
 test('work counts as running until its end is told, so that nobody begins it again meanwhile', async () => {
