@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { changesBetween } from '../../../runtime/cluster/changes.ts'
-import { type Chart, moved, neighbourOf, newest, planFor } from '../../../runtime/cluster/chart.ts'
+import { type Chart, bequestOf, moved, neighbourOf, newest, planFor } from '../../../runtime/cluster/chart.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import type { StoredNode } from '../../../sql/cluster.ts'
 
@@ -30,6 +30,19 @@ test('free shards are claimed by their heirs: each by one, and none is left', ()
   const claims = nodes.map(({ life }) => planFor(life, chart(nodes, 'dead.1'), LEASE).claim.map(({ shard }) => shard))
   assert.is(new Set(claims.flat()).size, SHARDS)
   assert.is(claims.flat().length, SHARDS)
+})
+
+test('what a dead node had comes to those who would have claimed it, and nobody is left out', () => {
+  const nodes = [member('a'), member('b'), member('c')]
+  const before = chart(nodes, 'a.1')
+  before.lives[7] = 'b.1'
+  const bequest = bequestOf('a.1', before, LEASE)
+  assert.is(bequest.length, SHARDS - 1)
+  assert.not.ok(bequest.some(({ shard, to }) => shard === 7 || to === 'a.1'))
+  const after = { ...before, nodes: nodes.slice(1) }
+  const claims = ['b.1', 'c.1'].flatMap((life) => planFor(life, after, LEASE).claim)
+  const byShard = (one: { shard: number }, two: { shard: number }) => one.shard - two.shard
+  assert.equal(bequest.sort(byShard), claims.sort(byShard))
 })
 
 test('nothing is claimed from an owner who lives: it gives what is not its own by right', () => {
