@@ -67,7 +67,7 @@ export const answering =
   async (ask, work) => {
     const began = clock()
     let begun = work.kept as Begun | undefined
-    const before = begun && goneOn(begun, await said(work, ask.turn, ask.attempt))
+    const before = begun && goneOn(begun, await said(work, ask.turn, ask.attempt), models)
     const voice = speech(work, ask.turn, ask.attempt, before)
     const draft: Draft = {
       text: '',
@@ -87,6 +87,11 @@ export const answering =
       const spoken = voice.text().slice(0, before?.from)
       let hasSpoken = false
       let ended = false
+      const opened = (ticket: Ticket) => {
+        if (before) return
+        begun = { ticket, from: spoken.length }
+        work.keep(begun)
+      }
       const events = models.stream(
         {
           tier: ask.tier,
@@ -96,7 +101,7 @@ export const answering =
           cacheKey: `${work.tenant}:${ask.tier}`,
           ...(begun && { ticket: begun.ticket }),
         },
-        { signal: work.signal },
+        { signal: work.signal, opened },
       )
       for await (const event of events) {
         if (event.t === 'text' || event.t === 'start') silence.broken() // of thoughts the watchers hear nothing
@@ -107,10 +112,10 @@ export const answering =
           voice.say(event.d)
         } else if (event.t === 'start') {
           Object.assign(draft, { provider: event.provider, model: event.model })
-          if (event.ticket && !before) {
-            const { provider, model, ticket: id } = event
-            begun = { ticket: { provider, model, id } as Ticket, from: spoken.length }
-            work.keep(begun)
+          // Another one answers in the end: whoever comes next must not go on with the first.
+          if (!before && begun && event.ticket !== begun.ticket.id) {
+            begun = event.ticket ? { ...begun, ticket: { ...candidateOf(event), id: event.ticket } } : undefined
+            work.keep(begun ?? null)
           }
           voice.note({ model: event.model })
           announce(work, { turn: ask.turn, agent: ask.tier, status: 'writing', model: event.model })
@@ -135,17 +140,20 @@ export const answering =
       draft.ms = clock() - began
       return draft
     } finally {
-      if (begun && work.signal.aborted && work.signal.reason !== leaving) models.cancel(begun.ticket)
+      if (begun && work.signal.reason !== leaving) models.cancel(begun.ticket)
       silence.over()
       voice.end()
     }
   }
 
 /** Throws where words of earlier rounds are missing: what comes behind them would stand at a wrong place. */
-function goneOn({ from }: Begun, text: string): Before {
-  if (text.length < from) throw new ModelFault('lost', 'what was said before is not known here')
-  return { text, from }
+function goneOn({ from, ticket }: Begun, text: string, models: AnswerNeeds['models']): Before {
+  if (text.length >= from) return { text, from }
+  models.cancel(ticket)
+  throw new ModelFault('lost', 'what was said before is not known here')
 }
+
+const candidateOf = ({ provider, model }: { provider: string; model: string }) => ({ provider, model }) as Omit<Ticket, 'id'>
 
 /** The model, once one has begun. */
 const known = ({ model }: Draft) => (model === 'none' ? {} : { model })

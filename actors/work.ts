@@ -11,8 +11,8 @@ export interface Work {
   signal: AbortSignal
   /** What an earlier try has kept to go on with, in whatever process it ran. */
   kept?: unknown
-  /** Keeps something (JSON) for whoever has to go on when this process is gone. Never throws. */
-  keep(what: object): void
+  /** Keeps something (JSON) for whoever has to go on when this process is gone, in the place of what was kept before. Never throws. */
+  keep(what: object | null): void
 }
 
 /** The reason of an abort when others go on with the work: what has been begun elsewhere in the world is theirs. */

@@ -43,7 +43,7 @@ export async function keepForNext(
   { sql }: Pick<Database, 'sql'>,
   life: string,
   { tenant, actor, id }: EffectPlace,
-  what: object,
+  what: object | null,
 ): Promise<void> {
   await sql`select keep_for_next(${tenant}, ${actor}, ${id}, ${life}, ${sql.json(what as never)})`
 }

@@ -1,4 +1,5 @@
 /** One call to one candidate, which can be listened to up to its first token before anybody decides for it. */
+import { leaving } from '../work.ts'
 import type { Bill } from './bill.ts'
 import type { ModelEvent, Provider } from './model.ts'
 import type { Candidate } from './tiers.ts'
@@ -20,9 +21,11 @@ interface Calling {
   provider: Provider
   request: Parameters<Provider['stream']>[0]
   signal: AbortSignal
+  /** The service has given a ticket, long before anybody listens. */
+  opened(ticket: string): void
 }
 
-export function attempt({ candidate, bill, provider, request, signal }: Calling): Attempt {
+export function attempt({ candidate, bill, provider, request, signal, opened }: Calling): Attempt {
   const unwanted = new AbortController()
   const stream = provider.stream(request, { signal: AbortSignal.any([signal, unwanted.signal]) })[Symbol.asyncIterator]()
   const early: ModelEvent[] = []
@@ -44,7 +47,7 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
   const heard = ({ done, value }: IteratorResult<ModelEvent>) => {
     if (done) return enough()
     bill.note(value)
-    if (value.t === 'start') ticket = value.ticket
+    if (value.t === 'start' && value.ticket) opened((ticket = value.ticket))
     else if (value.t === 'end') ticket = undefined
     if (hear(value)) enough()
     else pull()
@@ -70,8 +73,7 @@ export function attempt({ candidate, bill, provider, request, signal }: Calling)
       })
     },
     drop: () => {
-      // Whoever has stopped it from outside decides whether it may go on there.
-      if (ticket && !signal.aborted) provider.cancel?.(ticket)
+      if (ticket && signal.reason !== leaving) provider.cancel?.(ticket)
       unwanted.abort()
       stream.return?.().catch(() => {}) // its last words are for nobody
     },

@@ -4,6 +4,7 @@
  */
 import type OpenAI from 'openai'
 import { toolReady } from './arguments.ts'
+import { pause, systemClock } from './clock.ts'
 import { faultOfCode } from './fault.ts'
 import { honest } from './honest.ts'
 import type { ModelEvent, ModelMessage, ModelRequest, Provider } from './model.ts'
@@ -25,6 +26,8 @@ export interface OpenAiKey {
 
 /** How often one answer is taken up again after its line broke. */
 const AGAIN = 3
+/** Milliseconds before that, doubled each time. */
+const PAUSE = 50
 /** Milliseconds for a cancellation. */
 const FAREWELL = 5_000
 
@@ -59,14 +62,15 @@ async function* read(key: OpenAiKey, request: ModelRequest, signal: AbortSignal,
   let number = 0
   /** Takes the line up where it broke, as often as that is of use. */
   async function* unbroken() {
-    for (let left = AGAIN; ; left--) {
+    for (let tries = 0; ; tries++) {
       try {
+        if (tries > 0 && ticket) events = await responses.retrieve(ticket, { stream: true, starting_after: number }, { signal })
         yield* events
-        if (last || !ticket || left === 0) return
+        if (last || !ticket || tries === AGAIN) return
       } catch (error) {
-        if (!ticket || left === 0 || signal.aborted || (error as { status?: number }).status !== undefined) throw error
+        if (!ticket || tries === AGAIN || signal.aborted || isSaid(error)) throw error
       }
-      events = await responses.retrieve(ticket, { stream: true, starting_after: number }, { signal })
+      if (!(await pause(systemClock, PAUSE * 2 ** tries, signal))) return
     }
   }
   for await (const event of background ? unbroken() : events) {
@@ -111,6 +115,12 @@ async function* read(key: OpenAiKey, request: ModelRequest, signal: AbortSignal,
 async function open(key: OpenAiKey, { fetch }: Wire): Promise<OpenAI> {
   const { default: SDK } = await import('openai')
   return new SDK({ apiKey: key.apiKey, baseURL: key.baseUrl, maxRetries: 0, logLevel: 'off', fetch })
+}
+
+/** Whether the service itself says that it failed, and not the line to it. */
+const isSaid = (error: unknown) => {
+  const { status, error: said } = error as { status?: number; error?: unknown }
+  return status !== undefined || said !== undefined
 }
 
 interface Seen {

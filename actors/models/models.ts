@@ -13,8 +13,11 @@ import { candidatesOf, type Desk, desks, type ModelSettings } from './tiers.ts'
 export type { Ask, RoutedEvent, Routing, Ticket } from './route.ts'
 
 export interface Models {
-  /** `start`, then anything, then exactly one `end` or `fail`, with one `usage` before it. Never throws. */
-  stream(ask: Ask, context: { signal: AbortSignal }): AsyncIterable<RoutedEvent>
+  /**
+   * `start`, then anything, then exactly one `end` or `fail`, with one `usage` before it. Never throws. `opened` hears of each answer that can
+   * be read once more, as soon as the service has said so; the ticket of a start is that of the one which is heard.
+   */
+  stream(ask: Ask, context: { signal: AbortSignal; opened?: (ticket: Ticket) => void }): AsyncIterable<RoutedEvent>
   /** Nobody wants this answer any more. Never throws. */
   cancel(ticket: Ticket): void
   /** Whom each tier would ask, in order. */
@@ -41,7 +44,7 @@ export function createModels({ settings, providers, clock = systemClock, random 
   const breaker = createBreaker(clock)
   const hedge = createHedge({ eager: settings.hedge ?? false })
   return {
-    stream: (ask, { signal }) =>
+    stream: (ask, { signal, opened = () => {} }) =>
       pipe(({ tell, signal: unread }) =>
         route({
           ask,
@@ -55,6 +58,7 @@ export function createModels({ settings, providers, clock = systemClock, random 
           log,
           settings,
           tell,
+          opened,
         }),
       ),
     cancel: ({ provider, id }) => all[provider]?.cancel?.(id),

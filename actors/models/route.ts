@@ -47,6 +47,7 @@ export interface Route {
   log: (line: Routing) => void
   settings: ModelSettings
   tell(event: RoutedEvent): void
+  opened(ticket: Ticket): void
 }
 
 type Fail = Extract<ModelEvent, { t: 'fail' }>
@@ -205,6 +206,7 @@ function call(r: Route, candidate: Candidate): Attempt {
     provider,
     request: { ...rest, model: candidate.model, maxTokens, ...(ticket && { ticket: ticket.id }) },
     signal: r.signal,
+    opened: (id) => r.opened({ ...candidate, id }),
   })
 }
 

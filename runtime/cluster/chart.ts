@@ -1,4 +1,4 @@
-/** The map of the cluster as one look has shown it, and what follows from it for one node. Pure. */
+/** The map of the cluster as one look has shown it, and what follows from it for one node. */
 import type { ShardMap, StoredNode } from '../../sql/cluster.ts'
 import { type Candidate, heirOf } from './shards.ts'
 

@@ -122,6 +122,7 @@ export function createCluster(needs: ClusterNeeds): Cluster {
       clock,
       log,
     })
+    relay.anew()
     await post.open({
       letter: (from, letter) => {
         if (!membership.isSilent()) hear(from, letter)
@@ -155,7 +156,10 @@ export function createCluster(needs: ClusterNeeds): Cluster {
         served().host.letGo(shards)
       },
       giving: (shards) => served().host.quiet(shards),
-      resumed: () => served().gained(new Set()),
+      resumed() {
+        relay.resumed()
+        served().gained(new Set())
+      },
       news: (moves) => tellAll({ type: 'map', moves }),
       charted(chart) {
         relay.charted()

@@ -2,9 +2,10 @@
  * Words of work that goes on where its conversation no longer lives: they go to the owner, which alone tells them. An owner takes them only
  * from work that its actor still waits for; a new owner is told the whole text first.
  */
+import type { Clock } from '../host/clock.ts'
 import type { Host } from '../host/host.ts'
 import type { Note, Place as Speaker, Speeches } from '../host/speech.ts'
-import type { Frame } from './bus.ts'
+import { type Frame, roomOf } from './bus.ts'
 import type { Membership } from './membership.ts'
 import { placeOf } from './place.ts'
 import type { Letter, Peer } from './post.ts'
@@ -26,13 +27,17 @@ export interface Errands {
 
 interface Needs {
   membership(): Pick<Membership, 'voiceOf' | 'ownerOf'>
-  engine(): { host: Pick<Host, 'wants' | 'refresh'>; speeches: Speeches }
+  engine(): { host: Pick<Host, 'wants' | 'meet'>; speeches: Speeches }
   send(to: Peer, letter: Letter): void
   /** Tells watchers, as the owner. */
   tell(frame: Frame): void
+  clock: Clock
 }
 
-export function createErrands({ membership, engine, send, tell }: Needs): Errands {
+/** Milliseconds until somebody who speaks for an actor that is not at hand is asked once more. */
+const AGAIN = 500
+
+export function createErrands({ membership, engine, send, tell, clock }: Needs): Errands {
   /** By work: the life that has all of its words. */
   const introduced = new Map<string, string>()
   /** Actors that are being loaded to see whether somebody may speak for them. */
@@ -48,7 +53,7 @@ export function createErrands({ membership, engine, send, tell }: Needs): Errand
       if (only === undefined && introduced.get(work) === owner.life) continue
       introduced.set(work, owner.life)
       const payload = { conversation: actor, turn, attempt, offset: 0, text: text() }
-      send(owner, { type: 'said', room: `${tenant}/${actor}`, name: 'reply.delta', payload, work })
+      send(owner, { type: 'said', room: roomOf(tenant, actor), name: 'reply.delta', payload, work })
     }
   }
 
@@ -57,7 +62,10 @@ export function createErrands({ membership, engine, send, tell }: Needs): Errand
     if (loading.has(room)) return
     loading.add(room)
     const { tenant, actor } = placeOf(room)
-    await engine().host.refresh(tenant, actor)
+    const { host } = engine()
+    await host.meet(tenant, actor)
+    // Neither can it be said where the store is away, or while the actor is about to go elsewhere.
+    if (host.wants(tenant, actor, work) === undefined) await new Promise<void>((resolve) => clock.after(AGAIN, resolve))
     loading.delete(room)
     send(from, { type: 'words.missed', work })
   }

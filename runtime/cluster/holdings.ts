@@ -31,7 +31,7 @@ export interface Holdings {
 
 interface Needs {
   /** Of our own life; undefined while we have none. */
-  life(): string
+  life(): string | undefined
   jobs: Pick<ReturnType<typeof createJobs>, 'start' | 'stop' | 'stopAll'>
   on: {
     lost(shards: ReadonlySet<number>): void

@@ -122,7 +122,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
 
   const jobs = createJobs({ clock, log })
   const holdings = createHoldings({
-    life: () => me.life,
+    life: () => (state === 'in' ? me.life : undefined),
     jobs,
     on: {
       lost: on.lost,
@@ -204,7 +204,10 @@ export function createMembership(needs: MembershipNeeds): Membership {
       return looking
     }
     looking = lookOnce()
-      .catch((error) => log.warn({ err: error, node }, 'the map of the cluster could not be read'))
+      .catch((error) => {
+        if (error instanceof NameTaken) on.ousted()
+        else log.warn({ err: error, node }, 'the map of the cluster could not be read')
+      })
       .finally(() => {
         looking = undefined
         if (!again) return
@@ -226,9 +229,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
       watchLock && keepLock().then(() => undefined, asFault),
       timely(beatNode(lane, me.life, LEASE, seen)),
     ])
-    if (lock instanceof NameTaken) return on.ousted()
     if (lock) throw lock
-    if ((state as string) === 'over') return
+    if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
     if (began - storeProof > 2.5 * BEAT) contact = began
     const wasFenced = isFenced()

@@ -37,7 +37,11 @@ export function take(mirror: Mirror, name: string, payload: object): Told[] | 'g
   if (name === 'reply.delta') return takeWords(mirror, payload, { turn: turn as string, attempt, text }, offset)
   if (seq === undefined) return isOver(mirror, turn, Number.POSITIVE_INFINITY) ? [] : [{ name, payload }]
   if (mirror.seq !== undefined) {
-    if (seq <= mirror.seq) return []
+    if (seq <= mirror.seq) {
+      // A page may have shown it before it was told.
+      end(mirror, name, turn, attempt)
+      return []
+    }
     if (seq > mirror.seq + 1) return 'gap'
   }
   mirror.seq = seq
@@ -48,12 +52,17 @@ export function take(mirror: Mirror, name: string, payload: object): Told[] | 'g
     if (rest) told.push({ name: 'reply.delta', payload: { conversation: (payload as { conversation: string }).conversation, ...rest } })
   }
   told.push({ name, payload })
-  const ended = attemptEnds.has(name) ? attempt : turnEnds.has(name) ? Number.POSITIVE_INFINITY : undefined
-  if (turn !== undefined && ended !== undefined) {
-    if (mirror.live?.turn === turn && mirror.live.attempt <= ended) mirror.live = undefined
-    mirror.over = { turn, attempt: ended }
-  }
+  end(mirror, name, turn, attempt)
   return told
+}
+
+function end(mirror: Mirror, name: string, turn: string | undefined, attempt: number) {
+  const ended = attemptEnds.has(name) ? attempt : turnEnds.has(name) ? Number.POSITIVE_INFINITY : undefined
+  if (turn === undefined || ended === undefined) return
+  if (mirror.live?.turn === turn && mirror.live.attempt <= ended) mirror.live = undefined
+  // Told once more, an older end takes nothing back.
+  if (mirror.over?.turn === turn && mirror.over.attempt > ended) return
+  mirror.over = { turn, attempt: ended }
 }
 
 const isOver = ({ over }: Mirror, turn: string | undefined, attempt: number) => over?.turn === turn && attempt <= (over?.attempt ?? -1)

@@ -8,9 +8,9 @@ import type { Host } from '../host/host.ts'
 import type { Note, Place as Speaker, Speeches } from '../host/speech.ts'
 import type { Log } from '../watch/log.ts'
 import { createAudience } from './audience.ts'
-import type { Bus, Frame } from './bus.ts'
+import { type Bus, type Frame, roomOf } from './bus.ts'
 import { createErrands } from './errands.ts'
-import type { Membership } from './membership.ts'
+import { LEASE, type Membership } from './membership.ts'
 import { type Place, placeOf } from './place.ts'
 import type { Letter, Peer } from './post.ts'
 import { shardOf } from './shards.ts'
@@ -30,13 +30,17 @@ export interface Relay extends Bus, Stage {
   lost(shards: ReadonlySet<number>): void
   /** Nodes or owners have changed. */
   charted(): void
+  /** A life of this node begins: letters to the one before come no more. */
+  anew(): void
+  /** Our lease is proven after a while without: whatever was not told meanwhile is told now. */
+  resumed(): void
   counts(): { mirrors: number; watchers: number; stale: number }
 }
 
 interface Needs {
   local: Bus
   membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'isSilent' | 'peers'>
-  engine(): { host: Pick<Host, 'position' | 'refresh' | 'wants'>; speeches: Speeches }
+  engine(): { host: Pick<Host, 'position' | 'refresh' | 'wants' | 'meet'>; speeches: Speeches }
   send(to: Peer, letter: Letter): void
   /** Whoever is no owner may not hear of a conversation. */
   begun(place: Place, owner: string): void
@@ -51,7 +55,9 @@ export function createRelay(needs: Needs): Relay {
   const { local, membership, engine, send, begun, clock } = needs
   const audience = createAudience(send)
   const watching = createWatching(needs)
-  const errands = createErrands({ membership, engine, send, tell: publish })
+  const errands = createErrands({ membership, engine, send, tell: publish, clock })
+  /** Who has asked to be let in before a look has shown them, and when by ticks. */
+  const strangers = new Map<string, number>()
   let closed = false
   let ticking = false
 
@@ -69,6 +75,12 @@ export function createRelay(needs: Needs): Relay {
     const epoch = membership().voiceOf(shardOf(actor))
     if (epoch === undefined) return // it asks again when it knows better
     audience.letIn(from, room)
+    if (
+      !membership()
+        .peers()
+        .some(({ life }) => life === from.life)
+    )
+      strangers.set(from.life, clock.ticks())
     const { host, speeches } = engine()
     // In one stretch: whatever is told from here on goes to it as well.
     send(from, { type: 'watched', room, epoch, seq: host.position(tenant, actor), live: speeches.live(tenant, actor) })
@@ -97,8 +109,16 @@ export function createRelay(needs: Needs): Relay {
     born: (_, { room, owner }: { room: string; owner: string }) => begun(placeOf(room), owner),
   }
 
+  const { joined, stands, position, live, refresh, gained, anew, resumed } = watching
   return {
-    ...watching,
+    joined,
+    stands,
+    position,
+    live,
+    refresh,
+    gained,
+    anew,
+    resumed,
     publish,
     watch(name, listener) {
       tickOn()
@@ -121,7 +141,7 @@ export function createRelay(needs: Needs): Relay {
     },
     born(place, owner) {
       begun(place, owner)
-      const room = `${place.tenant}/${place.actor}`
+      const room = roomOf(place.tenant, place.actor)
       audience.send(room, { type: 'born', room, owner })
     },
     stopped: errands.stopped,
@@ -132,8 +152,12 @@ export function createRelay(needs: Needs): Relay {
     },
     charted() {
       const lives = new Set<string>()
-      for (const { life } of membership().peers()) lives.add(life)
-      audience.keep(lives)
+      for (const { life } of membership().peers()) {
+        lives.add(life)
+        strangers.delete(life)
+      }
+      for (const [life, since] of strangers) if (clock.ticks() - since > LEASE) strangers.delete(life)
+      audience.keep(new Set([...lives, ...strangers.keys()]))
       watching.charted(lives)
       errands.introduce()
     },

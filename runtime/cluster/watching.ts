@@ -7,7 +7,7 @@ import type { Clock } from '../host/clock.ts'
 import type { Host } from '../host/host.ts'
 import type { Speeches } from '../host/speech.ts'
 import type { Log } from '../watch/log.ts'
-import type { Bus, Frame } from './bus.ts'
+import { type Bus, type Frame, roomOf } from './bus.ts'
 import type { Membership } from './membership.ts'
 import { type Mirror, type Told, freshMirror, take } from './mirror.ts'
 import { type Place, placeOf } from './place.ts'
@@ -57,6 +57,10 @@ export interface Watching extends Stage, Pick<Bus, 'watch'> {
   lost(shards: ReadonlySet<number>): void
   /** Nodes or owners have changed; only these lives are left. */
   charted(lives: ReadonlySet<string>): void
+  /** Letters to this node go astray from now on: everything elsewhere is asked for anew. */
+  anew(): void
+  /** What was not told for a while is told now. */
+  resumed(): void
   /** Looks after rooms of whom nobody tells. True: there are rooms of other nodes. */
   tick(): boolean
   counts(): { mirrors: number; stale: number }
@@ -125,6 +129,13 @@ export function createWatching({ local, membership, engine, send, position, even
     if (owner) send(owner, { type: 'watch', room: room.name })
   }
 
+  /** Asks once more, and goes on to believe whom it believed. */
+  function askAgain(room: Room) {
+    const { from } = room
+    ask(room)
+    room.from = from
+  }
+
   /** False: something before it is missing. */
   function tell(room: Room, name: string, payload: object): boolean {
     const told = take(room, name, payload)
@@ -152,22 +163,25 @@ export function createWatching({ local, membership, engine, send, position, even
     if (room.held) return
     const { moves, place } = room
     room.held = []
+    // Before anything is read: words that come later are held, behind the events that came before them.
+    const live = said ? said.live : room.from === HERE ? engine().speeches.live(place.tenant, place.actor) : undefined
     try {
       await readUp(room, said?.seq)
       if (room.moves !== moves) return
-      const live = said ? said.live : room.from === HERE ? engine().speeches.live(place.tenant, place.actor) : undefined
       if (live) tell(room, 'reply.delta', { conversation: place.actor, ...live, offset: 0 })
       const { held } = room
       room.held = undefined
       for (const one of held) if (!tell(room, one.name, one.payload)) return mend(room)
       if (said || room.from === HERE) room.isJoined()
+      // An answer that came meanwhile was not taken.
+      else if (room.alone !== undefined) askAgain(room)
     } catch (error) {
       log.warn({ err: error, actor: place.actor }, 'what watchers have missed could not be read')
       if (room.moves !== moves) return
       room.held = undefined
-      if (said)
+      if (room.from !== HERE)
         room.from = undefined // it is asked again
-      else if (room.from === HERE) clock.after(TICK, () => room.moves === moves && void catchUp(room))
+      else clock.after(TICK, () => room.moves === moves && void catchUp(room))
     }
   }
 
@@ -183,7 +197,7 @@ export function createWatching({ local, membership, engine, send, position, even
     }
   }
 
-  const roomAt = (tenant: string, actor: string) => rooms.get(`${tenant}/${actor}`)
+  const roomAt = (tenant: string, actor: string) => rooms.get(roomOf(tenant, actor))
 
   async function stands(tenant: string, actor: string, seq?: number) {
     const room = roomAt(tenant, actor)
@@ -266,6 +280,12 @@ export function createWatching({ local, membership, engine, send, position, even
         if (room.from !== HERE && owner && owner.life !== room.from) ask(room)
       }
     },
+    anew() {
+      for (const room of rooms.values()) if (room.from !== HERE) ask(room)
+    },
+    resumed() {
+      for (const room of rooms.values()) mend(room)
+    },
     tick() {
       let others = false
       for (const room of rooms.values()) {
@@ -275,10 +295,8 @@ export function createWatching({ local, membership, engine, send, position, even
         const isAlone = room.alone !== undefined && clock.ticks() - room.alone > PATIENCE
         if (isSilent || isAlone) void catchUp(room)
         if ((room.from !== undefined && !isSilent) || clock.ticks() - room.asked < TICK) continue
-        // A silent owner may answer after all; until then what it told before still counts.
-        const { from } = room
-        ask(room)
-        room.from = from
+        // A silent owner may answer after all.
+        askAgain(room)
       }
       return others
     },

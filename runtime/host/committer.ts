@@ -20,6 +20,8 @@ export interface Committer {
 
 interface Job {
   row: StepRow
+  /** Who had the actor when it stepped. */
+  me: Doer
   resolve(outcome: Outcome): void
   reject(error: unknown): void
 }
@@ -57,7 +59,13 @@ export function createCommitter(db: Database, { ownership, clock = systemClock, 
     }
   }
 
-  async function send(jobs: Job[]) {
+  /** A life that is over commits nothing, also while nobody else has taken what it had. */
+  const isOver = ({ me }: Job) => me.life !== ownership.me.life
+
+  async function send(all: Job[]) {
+    for (const job of all) if (isOver(job)) job.resolve('ousted')
+    const jobs = all.filter((job) => !isOver(job))
+    if (jobs.length === 0) return
     try {
       const outcomes = await commitSteps(
         db,
@@ -74,9 +82,11 @@ export function createCommitter(db: Database, { ownership, clock = systemClock, 
   }
 
   /** Sends one step by itself, and again while that can help. */
-  async function settle({ row, resolve, reject }: Job) {
+  async function settle(job: Job) {
+    const { row, resolve, reject } = job
     const until = clock.ticks() + PATIENCE
     for (let conflicts = 0; ; ) {
+      if (isOver(job)) return resolve('ousted')
       try {
         const [outcome] = await commitSteps(db, [row], ownership.me)
         return resolve(outcome ?? 'fenced')
@@ -91,7 +101,7 @@ export function createCommitter(db: Database, { ownership, clock = systemClock, 
   return {
     commit: (row) =>
       new Promise((resolve, reject) => {
-        waiting.push({ row, resolve, reject })
+        waiting.push({ row, me: ownership.me, resolve, reject })
         // What becomes ready in the same turn of the loop shares the statement.
         if (waiting.length === 1) setImmediate(pump)
         else if (waiting.length >= most) pump()

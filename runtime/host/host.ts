@@ -97,6 +97,8 @@ export interface Host {
   position(tenant: string, actor: string): number | undefined
   /** Somebody else has moved this actor, or an unknown commit did: reads it again and tells its watchers what they have missed. Never throws. */
   refresh(tenant: string, actor: string): Promise<void>
+  /** The same for one that need not be at hand yet. */
+  meet(tenant: string, actor: string): Promise<void>
   /** Applies what stands in the inbox for this actor, in order. False: something is left that could not be applied. Never throws. */
   takeIn(tenant: string, actor: string): Promise<boolean>
   /** Whether the actor waits for this piece of work; undefined when it is not at hand. */
@@ -178,6 +180,8 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         }
         // Nothing was accepted, so nothing is kept: the sender's key stays free for another try.
         if (isRefusal(step)) return { told: { duplicate: false, step } }
+        // While the actor was read it may have gone, or we may have begun to live anew.
+        if (ownership.epochOf(cell.shard) !== epoch) continue
         failpoint('step.computed')
         const outcome = await commit(ask, row(ask, cell.shard, epoch, resident, step, now))
         if (outcome === 'done') {
@@ -300,6 +304,27 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     })
   }
 
+  function refresh(tenant: string, actor: string): Promise<void> {
+    const cell = cells.find(tenant, actor)
+    if (!cell) return Promise.resolve()
+    if (cell.refreshing) return cell.refreshing
+    let read = () => {}
+    const refreshing = new Promise<void>((resolve) => {
+      read = resolve
+    })
+    // Before it stands in line: an idle mailbox begins at once.
+    cell.refreshing = refreshing
+    cells.enqueue(cell, () => {
+      // Who asks from here on may know of more than is about to be read.
+      cell.refreshing = undefined
+      if (ownership.epochOf(cell.shard) === undefined) return Promise.resolve(read())
+      cell.resident = undefined
+      cell.suspect = true
+      return residents.readAgain(cell).then(read)
+    })
+    return refreshing
+  }
+
   return {
     tell(ask) {
       const cell = cells.of(ask.tenant, ask.actor)
@@ -311,25 +336,10 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       const cell = cells.find(tenant, actor)
       return cell && toldUpTo(cell)
     },
-    refresh(tenant, actor) {
-      const cell = cells.find(tenant, actor)
-      if (!cell) return Promise.resolve()
-      if (cell.refreshing) return cell.refreshing
-      let read = () => {}
-      const refreshing = new Promise<void>((resolve) => {
-        read = resolve
-      })
-      // Before it stands in line: an idle mailbox begins at once.
-      cell.refreshing = refreshing
-      cells.enqueue(cell, () => {
-        // Who asks from here on may know of more than is about to be read.
-        cell.refreshing = undefined
-        if (ownership.epochOf(cell.shard) === undefined) return Promise.resolve(read())
-        cell.resident = undefined
-        cell.suspect = true
-        return residents.readAgain(cell).then(read)
-      })
-      return refreshing
+    refresh,
+    meet(tenant, actor) {
+      cells.of(tenant, actor)
+      return refresh(tenant, actor)
     },
     takeIn(tenant, actor) {
       const cell = cells.of(tenant, actor)

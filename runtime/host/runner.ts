@@ -55,7 +55,7 @@ interface Needs {
   log: Log
   tell(piece: Piece, envelope: Envelope): Promise<void>
   /** Keeps something for whoever has to go on. */
-  keep(piece: Piece, what: object): Promise<void>
+  keep(piece: Piece, what: object | null): Promise<void>
 }
 
 export function createRunner({ slots, log, tell, keep }: Needs): Runner {
@@ -84,7 +84,15 @@ export function createRunner({ slots, log, tell, keep }: Needs): Runner {
       if (!slot) return { call: id, error: new Unfilled(`nobody fills the slot "${src}"`) }
       if (attempt > 1 && slot.whenLost === 'tell' && !kept) return { call: id, error: lost }
       try {
-        const work = { tenant, actor, id, attempt, signal: controller.signal, kept, keep: (what: object) => void keepSafe(piece, what) }
+        const work = {
+          tenant,
+          actor,
+          id,
+          attempt,
+          signal: controller.signal,
+          kept,
+          keep: (what: object | null) => void keepSafe(piece, what),
+        }
         return { call: id, output: await slot.fill(input as never, work) }
       } catch (error) {
         if (!controller.signal.aborted) log.warn({ actor, slot: src, err: error }, 'work failed')
@@ -93,7 +101,7 @@ export function createRunner({ slots, log, tell, keep }: Needs): Runner {
     }
   }
 
-  const keepSafe = (piece: Piece, what: object) =>
+  const keepSafe = (piece: Piece, what: object | null) =>
     keep(piece, what).catch((error) => log.warn({ err: error, actor: piece.actor, slot: piece.src }, 'this work could not go on elsewhere'))
 
   return {

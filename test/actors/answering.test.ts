@@ -319,7 +319,7 @@ test('the same tenant and tier have the same beginning, for the cache of the pro
 const begun = { ticket: { provider: 'openai' as const, model: 'gpt-6-sol', id: 'resp_1' }, from: 0 }
 
 test('what can be read on is kept with the work, and forgotten there when nobody wants it any more', async () => {
-  const kept: object[] = []
+  const kept: (object | null)[] = []
   const stopped = new AbortController()
   const models = fakeModels([
     [
@@ -328,7 +328,7 @@ test('what can be read on is kept with the work, and forgotten there when nobody
     ],
   ])
   const { fill } = stage(models)
-  const keep = (what: object) => {
+  const keep = (what: object | null) => {
     kept.push(what)
     stopped.abort()
   }
@@ -360,7 +360,7 @@ test('an answer that another began is read, and nothing is asked', async () => {
       return { say: (text) => heard.said.push(text), text: () => heard.said.join(''), note() {}, end() {} }
     },
   })
-  const kept: object[] = []
+  const kept: (object | null)[] = []
   const draft = (await fill(ask(), work({ attempt: 2, kept: begun, keep: (what) => kept.push(what) }))) as { text: string }
   assert.equal(before, [{ text: 'Well', from: 0 }])
   assert.is(draft.text, 'Well, then.')
@@ -375,6 +375,16 @@ test('what cannot be read on is lost, whatever the reason', async () => {
     const fault = await fill(ask(), work({ attempt: 2, kept: { ...begun, from } })).catch((error) => error)
     assert.is(fault.kind, 'lost')
   }
+})
+
+test('when another model answers in the end, whoever comes next goes on with nothing of the first', async () => {
+  const kept: (object | null)[] = []
+  const models = fakeModels([
+    [{ t: 'start', provider: 'openai', model: 'gpt-6-sol', ticket: 'resp_1' }, start, { t: 'text', d: 'Well' }, stop],
+  ])
+  await stage(models).fill(ask(), work({ keep: (what) => kept.push(what) }))
+  assert.equal(kept, [begun, null])
+  assert.equal(models.cancelled, [])
 })
 
 test.run()

@@ -55,7 +55,7 @@ export function fakeModels(
     count,
     has: (tier) => tier !== 'admin' || wish.admin === true,
     ...(wish.decide && { decide: wish.decide }),
-    async *stream(ask, { signal }) {
+    async *stream(ask, { signal, opened }) {
       asked.push(ask)
       const script = scripts[Math.min(asked.length, scripts.length) - 1] ?? []
       if (script === 'silence') {
@@ -65,6 +65,7 @@ export function fakeModels(
       }
       for (const event of script) {
         if (signal.aborted) return yield { t: 'fail', kind: 'abort', message: 'the call was aborted', partial: false }
+        if (event.t === 'start' && event.ticket) opened?.({ provider: event.provider, model: event.model, id: event.ticket } as Ticket)
         yield event
       }
     },

@@ -26,13 +26,13 @@ interface Event {
 function fleet(...names: string[]) {
   const clock = handClock()
   const stored: Event[] = []
-  const world = { owner: names[0] as string | undefined, epoch: 1, away: false }
+  const world = { owner: names[0] as string | undefined, epoch: 1, away: false, isSilent: false, reads: 0, reading: Promise.resolve() }
   const letters: [from: string, to: string, letter: Letter][] = []
   const nodes = new Map<string, ReturnType<typeof node>>()
 
   function node(name: string) {
     const heard: Frame[] = []
-    const told = { position: undefined as number | undefined }
+    const told = { position: undefined as number | undefined, wants: true as boolean | undefined }
     const speech = { text: '', attempt: 1, isForeign: false, over: true }
     const known = () => (world.owner === name ? world.epoch : undefined)
     const speeches: Pick<Speeches, 'live' | 'speakers' | 'hear' | 'heardOut'> = {
@@ -56,16 +56,18 @@ function fleet(...names: string[]) {
       membership: () => ({
         voiceOf: () => known(),
         ownerOf: () => (world.owner === undefined ? undefined : ({ node: world.owner, life: world.owner } as never)),
-        isSilent: () => false,
+        isSilent: () => world.isSilent,
         peers: () => names.filter((other) => other !== name).map((other) => ({ node: other, life: other }) as never),
       }),
       engine: () => ({
-        host: { position: () => told.position, refresh: async () => {}, wants: () => true } as never,
+        host: { position: () => told.position, refresh: async () => {}, meet: async () => {}, wants: () => told.wants } as never,
         speeches: speeches as Speeches,
       }),
       send: (to: Peer, letter) => void letters.push([name, to.node, JSON.parse(JSON.stringify(letter)) as Letter]),
       begun() {},
       position: async () => {
+        world.reads++
+        await world.reading
         if (world.away) throw new Error('the store is away')
         return stored.at(-1)?.seq
       },
@@ -293,6 +295,98 @@ test('frames of an owner who was replaced are not heard', async () => {
   )
   assert.equal(at('c').reading(), { text: '', seq: 1, faults: [] })
   assert.is(at('c').relay.counts().stale, 2)
+})
+
+test('an owner that cannot yet say who may speak asks again in a while, and not as fast as it can', async () => {
+  const { at, deliver, move, clock } = fleet('a', 'b')
+  at('b').watch()
+  await deliver()
+  at('a').tell('turn.started')
+  at('a').say('Because ')
+  at('b').told.wants = undefined
+  await move('b')
+  let asked = 0
+  const count = (_: string, __: string, { type }: Letter) => {
+    if (type === 'words.missed') asked++
+    return false
+  }
+  await deliver(count)
+  assert.is(asked, 0)
+  at('b').told.wants = true
+  await clock.pass(500)
+  await deliver(count)
+  assert.is(asked, 1)
+  assert.is(at('b').reading().text, 'Because ')
+})
+
+test('a node that lives anew hears again what others tell', async () => {
+  const { at, deliver } = fleet('a', 'b')
+  at('b').watch()
+  await deliver()
+  at('a').tell('turn.started')
+  await deliver()
+  at('a').say('Because ')
+  await deliver(() => true) // to a life that is over
+  at('b').relay.anew()
+  await deliver()
+  assert.equal(at('b').reading(), { text: 'Because ', seq: 1, faults: [] })
+})
+
+test('what was not told while the lease was not proven is told afterwards', async () => {
+  const { at, deliver, world, clock } = fleet('a', 'b')
+  for (const name of ['a', 'b']) at(name).watch()
+  await deliver()
+  at('a').tell('turn.started')
+  await deliver()
+  world.isSilent = true
+  at('a').tell('turn.finished')
+  world.isSilent = false
+  for (const name of ['a', 'b']) at(name).relay.resumed()
+  await deliver()
+  await clock.pass(500)
+  for (const name of ['a', 'b']) assert.equal(at(name).reading().seq, 2, name)
+})
+
+test('words that come while a new owner reads are told behind the events that came before them', async () => {
+  const { at, world, stored, clock } = fleet('b', 'a')
+  stored.push({ seq: 1, name: 'turn.finished', payload: { turn: 't0' } })
+  at('a').watch()
+  await at('a').relay.stands('t', 'c')
+  world.owner = 'a'
+  at('a').relay.gained(all)
+  // In the midst of the reading.
+  at('a').tell('turn.started')
+  at('a').say('Because.')
+  await clock.pass(0)
+  const { heard } = at('a')
+  assert.equal(
+    heard.map(({ name }) => name),
+    ['turn.started', 'reply.delta'],
+  )
+})
+
+test('an answer that comes while the store is read is asked for once more', async () => {
+  const { at, deliver, clock, world } = fleet('a', 'b')
+  at('b').watch()
+  await deliver()
+  at('a').tell('turn.started')
+  await deliver()
+  let read = () => {}
+  world.reading = new Promise((resolve) => {
+    read = resolve
+  })
+  // Long enough to count as silent; then it answers after all, while the store is read.
+  await clock.pass(3_500)
+  await deliver()
+  read()
+  await clock.pass(1_500)
+  await deliver()
+  const before = world.reads
+  for (let beats = 0; beats < 4; beats++) {
+    await clock.pass(500)
+    await deliver()
+  }
+  assert.is(world.reads - before, 0, 'the owner tells again, and the store is left in peace')
 })
 
 test.run()

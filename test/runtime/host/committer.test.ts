@@ -148,4 +148,19 @@ test('a store that does not answer leaves the fate of all its steps unknown', as
   assert.is(sent.length, 1)
 })
 
+test('a life that is over commits nothing, also what has waited for a lane', async () => {
+  const { db, sent, release } = store(done, { slow: true })
+  const ownership = { me: { node: 'n1', life: 'l1' } }
+  const { commit } = createCommitter(db, { ownership, lanes: 1 })
+  const first = commit(row('a'))
+  await settled(2)
+  const second = commit(row('b'))
+  await settled(2)
+  ownership.me = { node: 'n1', life: 'l2' }
+  release()
+  assert.is(await within(1_000, first), 'done')
+  assert.is(await within(1_000, second), 'ousted')
+  assert.is(sent.length, 1)
+})
+
 test.run()

@@ -14,7 +14,7 @@ function runner(
   { whenLost = 'repeat' as Slot['whenLost'], tell = async () => {} }: { whenLost?: Slot['whenLost']; tell?: () => Promise<void> } = {},
 ) {
   const told: Envelope[] = []
-  const kept: object[] = []
+  const kept: (object | null)[] = []
   const made = createRunner({
     slots: { work: { fill, whenLost } },
     log: silent,
