@@ -130,7 +130,8 @@ else
         const owner = await ownerOf(conversation)
         const at = Number(owner.slice(1)) - 1
         const so = read(reading(), client.heard)
-        double.next({ text: words(40), pace: 5 })
+        // Long enough that whoever comes back on a busy machine finds it in flight.
+        double.next({ text: words(80), pace: 30 })
         const began = performance.now()
         await (nodes[at] as NexusProcess).kill('SIGKILL')
         let back = client
@@ -145,7 +146,7 @@ else
         console.log(`${name}: the next word ${(performance.now() - began).toFixed(0)} ms after kill -9 of the owner`)
         await until(() => read(so, back.heard).finished[0], 'the reply', 20_000)
         assert.equal([so.faults, so.retracted, so.attempt], [[], 1, 2])
-        assert.is(so.finished[0]?.text, words(40).join(''))
+        assert.is(so.finished[0]?.text, words(80).join(''))
         back.close()
       }))
 
