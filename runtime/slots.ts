@@ -11,8 +11,7 @@ import { spokenText } from '../sql/chunks.ts'
 import { readHistory } from '../sql/conversations.ts'
 import type { Database } from '../sql/database.ts'
 import { type Bus, roomOf } from './cluster/bus.ts'
-import { systemClock } from './host/clock.ts'
-import { spokenBefore } from './host/engine.ts'
+import { type Clock, systemClock } from './host/clock.ts'
 import type { Slot } from './host/runner.ts'
 import type { Speeches } from './host/speech.ts'
 
@@ -25,10 +24,14 @@ interface Needs {
   models: Models
   knowledge: Knowledge
   speeches: Speeches
+  clock?: Clock
 }
 
+/** Milliseconds in which whoever spoke last has its words in the stream log: it gathers them for a quarter of a second. */
+const LOGGED = 500
+
 /** Whoever fills a slot, by the slot's name. To add one: the slot in its chart, the filling in actors/, one line here. */
-export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record<string, Slot> {
+export function slotsOf({ db, bus, models, knowledge, speeches, clock = systemClock }: Needs): Record<string, Slot> {
   const history = onceATurn((tenant, conversation, before) => readHistory(db, tenant, conversation, before, HISTORY), Date.now)
   return {
     classify: { fill: classifying({ models, history }), whenLost: 'repeat' },
@@ -54,6 +57,16 @@ export function slotsOf({ db, bus, models, knowledge, speeches }: Needs): Record
     },
     consult: { fill: consulting(), whenLost: 'tell' },
     validate: { fill: validating(), whenLost: 'repeat' },
-    salvage: { fill: salvaging({ cut: (place) => speeches.cut(place), logged: spokenBefore(db) }), whenLost: 'repeat' },
+    salvage: {
+      fill: salvaging({
+        cut: (place) => speeches.cut(place),
+        async logged({ tenant, actor, turn, attempt }) {
+          // It may have been said on another node, a moment ago.
+          await new Promise<void>((resolve) => clock.after(LOGGED, resolve))
+          return spokenText(db, tenant, actor, turn, attempt)
+        },
+      }),
+      whenLost: 'repeat',
+    },
   }
 }
