@@ -5,6 +5,7 @@ import { type System, startSystem } from '../../runtime/system.ts'
 import type { Log } from '../../runtime/watch/log.ts'
 import { silent } from '../../runtime/watch/log.ts'
 import type { ProviderDouble, Wire } from './provider.ts'
+import { patience } from './within.ts'
 
 export interface TestServer extends System {
   /** A request with a JSON body, or with whatever body and headers it is given. */
@@ -62,10 +63,10 @@ export const token = (
 
 /** Waits until something is true and answers it. */
 export async function until<T>(look: () => T | Promise<T>, what = 'the condition', ms = 10_000): Promise<NonNullable<T>> {
-  for (const end = Date.now() + ms; ; ) {
+  for (const end = Date.now() + ms * patience; ; ) {
     const seen = await look()
     if (seen) return seen as NonNullable<T>
-    if (Date.now() > end) throw new Error(`${what} did not become true within ${ms} ms`)
+    if (Date.now() > end) throw new Error(`${what} did not become true within ${ms * patience} ms`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
