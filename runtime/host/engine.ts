@@ -1,6 +1,6 @@
 /** Host, runner, sweeper and speech, wired: give it a store and fillings, and durable things live. */
 import { loadActor, machineVersions } from '../../sql/actors.ts'
-import { forgetChunks, keepChunks, spokenText } from '../../sql/chunks.ts'
+import { forgetChunks, keepChunks } from '../../sql/chunks.ts'
 import { findConversation, readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { keepForNext, readEffect, releaseEffects } from '../../sql/effects.ts'
@@ -246,7 +246,3 @@ export function createEngine({
     },
   }
 }
-
-/** What had been said aloud before this node knew of it. */
-export const spokenBefore = (db: Database) => (place: { tenant: string; actor: string; turn: string; attempt: number }) =>
-  spokenText(db, place.tenant, place.actor, place.turn, place.attempt)

@@ -10,11 +10,12 @@ import { memoryBus } from '../../runtime/cluster/bus.memory.ts'
 import { type Bus, type Frame, roomOf } from '../../runtime/cluster/bus.ts'
 import type { Others } from '../../runtime/cluster/others.ts'
 import type { Ownership } from '../../runtime/cluster/ownership.ts'
-import { createEngine, spokenBefore } from '../../runtime/host/engine.ts'
+import { createEngine } from '../../runtime/host/engine.ts'
 import type { Limits, Told } from '../../runtime/host/host.ts'
 import type { Slot } from '../../runtime/host/runner.ts'
 import type { Speeches } from '../../runtime/host/speech.ts'
 import { type Log, silent } from '../../runtime/watch/log.ts'
+import { spokenText } from '../../sql/chunks.ts'
 import type { Database } from '../../sql/database.ts'
 import { demo } from '../../sql/tenants.ts'
 import { type HandClock, handClock } from './clock.ts'
@@ -75,7 +76,12 @@ export function createHeart({
       consult: { fill: given.consult ?? (async () => []), whenLost: 'tell' },
       validate: { fill: given.validate ?? (async () => ({ pass: true })), whenLost: 'repeat' },
       salvage: {
-        fill: given.salvage ?? (salvaging({ cut: (place) => speeches.cut(place), logged: spokenBefore(db) }) as Filling<never, unknown>),
+        fill:
+          given.salvage ??
+          (salvaging({
+            cut: (place) => speeches.cut(place),
+            logged: ({ tenant, actor, turn, attempt }) => spokenText(db, tenant, actor, turn, attempt),
+          }) as Filling<never, unknown>),
         whenLost: 'repeat',
       },
     }
