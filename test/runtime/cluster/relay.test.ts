@@ -26,7 +26,15 @@ interface Event {
 function fleet(...names: string[]) {
   const clock = handClock()
   const stored: Event[] = []
-  const world = { owner: names[0] as string | undefined, epoch: 1, away: false, isSilent: false, reads: 0, reading: Promise.resolve() }
+  const world = {
+    owner: names[0] as string | undefined,
+    epoch: 1,
+    away: false,
+    isSilent: false,
+    reads: 0,
+    reading: Promise.resolve(),
+    listing: Promise.resolve(),
+  }
   const letters: [from: string, to: string, letter: Letter][] = []
   const nodes = new Map<string, ReturnType<typeof node>>()
 
@@ -71,7 +79,10 @@ function fleet(...names: string[]) {
         if (world.away) throw new Error('the store is away')
         return stored.at(-1)?.seq
       },
-      events: async (_, after, last) => stored.filter(({ seq }) => seq > after && seq <= last),
+      events: async (_, after, last) => {
+        await world.listing
+        return stored.filter(({ seq }) => seq > after && seq <= last)
+      },
       clock,
       log: silent,
     })
@@ -349,19 +360,24 @@ test('what was not told while the lease was not proven is told afterwards', asyn
 
 test('words that come while a new owner reads are told behind the events that came before them', async () => {
   const { at, world, stored, clock } = fleet('b', 'a')
-  stored.push({ seq: 1, name: 'turn.finished', payload: { turn: 't0' } })
   at('a').watch()
-  await at('a').relay.stands('t', 'c')
+  await at('a').relay.stands('t', 'c', 0)
+  stored.push({ seq: 1, name: 'turn.finished', payload: { turn: 't0' } })
+  let list = () => {}
+  world.listing = new Promise((resolve) => {
+    list = resolve
+  })
   world.owner = 'a'
   at('a').relay.gained(all)
+  await clock.pass(0)
   // In the midst of the reading.
   at('a').tell('turn.started')
   at('a').say('Because.')
+  list()
   await clock.pass(0)
-  const { heard } = at('a')
   assert.equal(
-    heard.map(({ name }) => name),
-    ['turn.started', 'reply.delta'],
+    at('a').heard.map(({ name }) => name),
+    ['turn.finished', 'turn.started', 'reply.delta'],
   )
 })
 
