@@ -12,13 +12,21 @@ export interface SalvageNeeds {
   }): Promise<{ text: string; note: Omit<Salvage, 'text'> } | undefined>
   /** Elsewhere, or after a crash: what the stream log has. */
   logged(place: { tenant: string; actor: string; turn: string; attempt: number }): Promise<string>
+  /** Calls back once after so many milliseconds. */
+  after(ms: number, ring: () => void): void
 }
 
+/** Milliseconds in which a node that spoke has its words in the stream log: it gathers them for a quarter of a second. */
+const LOGGED = 500
+
 export const salvaging =
-  ({ cut, logged }: SalvageNeeds): Filling<SalvageAsk, Salvage> =>
+  ({ cut, logged, after }: SalvageNeeds): Filling<SalvageAsk, Salvage> =>
   async ({ turn, attempt }, { tenant, actor }) => {
     if (attempt === 0) return { text: '' }
     const place = { tenant, actor, turn, attempt }
     const here = await cut(place)
-    return here ? { text: here.text, ...here.note } : { text: await logged(place), recalled: true }
+    if (here) return { text: here.text, ...here.note }
+    // It may have been said on another node, a moment ago.
+    await new Promise<void>((resolve) => after(LOGGED, resolve))
+    return { text: await logged(place), recalled: true }
   }

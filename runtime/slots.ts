@@ -27,9 +27,6 @@ interface Needs {
   clock?: Clock
 }
 
-/** Milliseconds in which whoever spoke last has its words in the stream log: it gathers them for a quarter of a second. */
-const LOGGED = 500
-
 /** Whoever fills a slot, by the slot's name. To add one: the slot in its chart, the filling in actors/, one line here. */
 export function slotsOf({ db, bus, models, knowledge, speeches, clock = systemClock }: Needs): Record<string, Slot> {
   const history = onceATurn((tenant, conversation, before) => readHistory(db, tenant, conversation, before, HISTORY), Date.now)
@@ -60,11 +57,8 @@ export function slotsOf({ db, bus, models, knowledge, speeches, clock = systemCl
     salvage: {
       fill: salvaging({
         cut: (place) => speeches.cut(place),
-        async logged({ tenant, actor, turn, attempt }) {
-          // It may have been said on another node, a moment ago.
-          await new Promise<void>((resolve) => clock.after(LOGGED, resolve))
-          return spokenText(db, tenant, actor, turn, attempt)
-        },
+        logged: ({ tenant, actor, turn, attempt }) => spokenText(db, tenant, actor, turn, attempt),
+        after: clock.after,
       }),
       whenLost: 'repeat',
     },

@@ -81,6 +81,7 @@ export function createHeart({
           (salvaging({
             cut: (place) => speeches.cut(place),
             logged: ({ tenant, actor, turn, attempt }) => spokenText(db, tenant, actor, turn, attempt),
+            after: (_, ring) => ring(), // nobody speaks elsewhere
           }) as Filling<never, unknown>),
         whenLost: 'repeat',
       },

@@ -1,0 +1,41 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { salvaging } from '../../actors/salvaging.ts'
+import { handClock } from '../support/clock.ts'
+import { work } from './samples.ts'
+
+const never = async () => {
+  throw new Error('nobody is asked')
+}
+
+test('what was said here is saved with its price, and at once', async () => {
+  const fill = salvaging({ cut: async () => ({ text: 'The sky', note: { model: 'm', cost: 0.1 } }), logged: never, after: never })
+  assert.equal(await fill({ turn: 't1', attempt: 2 }, work()), { text: 'The sky', model: 'm', cost: 0.1 })
+})
+
+test('what was said on another node is read from the log, once that node has had the time to keep it', async () => {
+  const clock = handClock()
+  let kept = 'The'
+  const places: unknown[] = []
+  const fill = salvaging({
+    cut: async () => undefined,
+    logged: async (place) => {
+      places.push(place)
+      return kept
+    },
+    after: clock.after,
+  })
+  const saved = fill({ turn: 't1', attempt: 2 }, work())
+  await clock.pass(250)
+  assert.equal(places, [], 'it gathers words for so long')
+  kept = 'The sk'
+  await clock.pass(250)
+  assert.equal(await saved, { text: 'The sk', recalled: true })
+  assert.equal(places, [{ tenant: 'acme', actor: 'c1', turn: 't1', attempt: 2 }])
+})
+
+test('before the first attempt nothing was said', async () => {
+  assert.equal(await salvaging({ cut: never, logged: never, after: never })({ turn: 't1', attempt: 0 }, work()), { text: '' })
+})
+
+test.run()
