@@ -10,13 +10,9 @@ import type { Clock } from '../host/clock.ts'
 import type { Ask, Effect, Fate, KeptEvent, Told } from '../host/host.ts'
 import type { Envelope } from '../host/tree.ts'
 import type { Membership } from './membership.ts'
+import type { Place } from './place.ts'
 import type { Letter, Peer } from './post.ts'
 import { shardOf } from './shards.ts'
-
-interface Place {
-  tenant: string
-  actor: string
-}
 
 export interface Dispatch {
   elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../host/clock.ts'
 import type { Host } from '../host/host.ts'
-import type { Note, Place as Speaker, Speeches } from '../host/speech.ts'
+import type { Note, Speaker, Speeches } from '../host/speech.ts'
 import { type Frame, roomOf } from './bus.ts'
 import type { Membership } from './membership.ts'
 import { placeOf } from './place.ts'

@@ -1,12 +1,8 @@
 /** What the engine asks of the other nodes. */
 import { Refusal } from '../../machines/refusal.ts'
 import type { Ask, Fate, KeptEvent, Told } from '../host/host.ts'
-import type { Note, Place as Speaker } from '../host/speech.ts'
-
-interface Place {
-  tenant: string
-  actor: string
-}
+import type { Note, Speaker } from '../host/speech.ts'
+import type { Place } from './place.ts'
 
 export interface Others {
   /** Keeps an event for whoever has its actor; resolves once that is durable, with what is yet to become of it. */

@@ -1,7 +1,7 @@
 /** An actor of one tenant, and the room in which its watchers hear of it. */
 export interface Place {
-  tenant: string
-  actor: string
+  readonly tenant: string
+  readonly actor: string
 }
 
 export const placeOf = (room: string): Place => {

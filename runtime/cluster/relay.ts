@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../host/clock.ts'
 import type { Host } from '../host/host.ts'
-import type { Note, Place as Speaker, Speeches } from '../host/speech.ts'
+import type { Note, Speaker, Speeches } from '../host/speech.ts'
 import type { Log } from '../watch/log.ts'
 import { createAudience } from './audience.ts'
 import { type Bus, type Frame, roomOf } from './bus.ts'

@@ -8,6 +8,7 @@ import { isPrivate, liveNames } from '../../machines/event.ts'
 import type { StoredActor } from '../../sql/actors.ts'
 import type { Outcome, StepRow } from '../../sql/steps.ts'
 import type { Ownership } from '../cluster/ownership.ts'
+import type { Place } from '../cluster/place.ts'
 import { shardOf } from '../cluster/shards.ts'
 import { type Committer, Unstorable } from './committer.ts'
 import type { Clock } from './clock.ts'
@@ -38,11 +39,6 @@ export interface Ask {
 export type Effect = Pick<Step, 'emits' | 'cancels' | 'disarms'> & Partial<Pick<Step, 'calls'>>
 
 export type Told = { duplicate: true } | { duplicate: false; step: Effect }
-
-interface Place {
-  tenant: string
-  actor: string
-}
 
 /** An event that stands in the inbox, accepted by any node for whoever has its actor. */
 export interface KeptEvent {

@@ -1,15 +1,11 @@
 /** Tells watchers what a committed step emitted, in order, and keeps speech and durable events in one line. */
 import { isPrivate } from '../../machines/event.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
+import type { Place } from '../cluster/place.ts'
 import { restOf } from './rest.ts'
 import { payloadOf } from './row.ts'
 import type { Speeches } from './speech.ts'
 import type { Emit } from './tree.ts'
-
-export interface Place {
-  tenant: string
-  actor: string
-}
 
 interface Told {
   turn?: string

@@ -1,15 +1,11 @@
 /** What this node knows of an actor's row, and how it finds out anew when the row may have moved unseen. */
 import type { KindName } from '../../machines/index.ts'
 import type { StoredActor } from '../../sql/actors.ts'
+import type { Place } from '../cluster/place.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
 import { migrated } from './migrate.ts'
 import type { Tree } from './tree.ts'
-
-interface Place {
-  readonly tenant: string
-  readonly actor: string
-}
 
 export interface Resident {
   kind: KindName

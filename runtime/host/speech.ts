@@ -9,7 +9,7 @@ import { type Coalescer, createCoalescer } from './coalescer.ts'
 import { failpoint } from './failpoint.ts'
 import type { Wheel } from './wheel.ts'
 
-export interface Place {
+export interface Speaker {
   tenant: string
   actor: string
   turn: string
@@ -40,19 +40,19 @@ export interface Speeches {
    * Goes on where the attempt stands, or begins it. `before`: what somebody said of it who is gone, and where in that the words begin
    * which are now said once more.
    */
-  open(place: Place, before?: { text: string; from: number }): Speech
+  open(place: Speaker, before?: { text: string; from: number }): Speech
   /** The reply in flight of this conversation, whole. */
   live(tenant: string, actor: string): { turn: string; attempt: number; text: string } | undefined
   /** Lets go what a frame still holds back: before anything durable is told. */
   flush(tenant: string, actor: string): void
   /** Ends an attempt from outside; resolves with what was said and its price, if it was said on this node. */
-  cut(place: Place): Promise<{ text: string; note: Note } | undefined>
+  cut(place: Speaker): Promise<{ text: string; note: Note } | undefined>
   /** Words of a speaker on another node, as they come. False: some before them are missing, and nothing was heard. */
-  hear(place: Place, offset: number, text: string): boolean
+  hear(place: Speaker, offset: number, text: string): boolean
   /** That speaker has stopped. */
-  heardOut(place: Place, note: Note): void
+  heardOut(place: Speaker, note: Note): void
   /** Whoever speaks on this node, with everything said so far. */
-  speakers(): { place: Place; text(): string }[]
+  speakers(): { place: Speaker; text(): string }[]
   /** Forgets what is of no use without its actor: speakers of other nodes, and those of this one who have said everything. */
   letGo(isGone: (actor: string) => boolean): void
   /** Nobody here says anything more. */
@@ -63,7 +63,7 @@ export interface Speeches {
 }
 
 interface Voice {
-  place: Place
+  place: Speaker
   parts: string[]
   length: number
   coalescer: Coalescer
@@ -87,13 +87,13 @@ interface Needs {
   clock: Clock
   wheel: Wheel
   /** Hears of every speaker of this node that stops; true: it spoke for another node, and nothing of it is needed here any more. */
-  stopped?(place: Place, note: Note): boolean
+  stopped?(place: Speaker, note: Note): boolean
 }
 
 export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => false }: Needs): Speeches {
   const voices = new Map<string, Voice>()
 
-  function begin(place: Place, said = ''): Voice {
+  function begin(place: Speaker, said = ''): Voice {
     const { tenant, actor, turn, attempt } = place
     const room = roomOf(tenant, actor)
     const keep = chunks.open({ tenant, actor, turn, attempt })
@@ -128,7 +128,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
   }
 
   /** One whose words come in letters; they are in the log already. */
-  function foreign(place: Place): Voice {
+  function foreign(place: Speaker): Voice {
     let isOver = () => {}
     const ended = new Promise<void>((resolve) => {
       isOver = resolve

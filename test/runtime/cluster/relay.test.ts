@@ -6,7 +6,7 @@ import type { Frame } from '../../../runtime/cluster/bus.ts'
 import type { Letter, Peer } from '../../../runtime/cluster/post.ts'
 import { type Relay, createRelay } from '../../../runtime/cluster/relay.ts'
 import { shardOf } from '../../../runtime/cluster/shards.ts'
-import type { Note, Place as Speaker, Speeches } from '../../../runtime/host/speech.ts'
+import type { Note, Speaker, Speeches } from '../../../runtime/host/speech.ts'
 import { silent } from '../../../runtime/watch/log.ts'
 import { type HandClock, handClock } from '../../support/clock.ts'
 
