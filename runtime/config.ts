@@ -174,7 +174,7 @@ export const settings = {
     'FAILPOINTS',
     failpointList,
     [],
-    'for tests: kills, stalls or breaks this process at named instants; refused in production',
+    'for tests: kills, stalls, starves or breaks this process at named instants; refused in production',
   ),
   offlinePace: setting('OFFLINE_PACE', whole(0, 10_000), 60, 'tokens a second of the offline stand-in; 0 does not wait'),
 } as const satisfies Record<string, Setting<unknown>>

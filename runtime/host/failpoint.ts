@@ -33,7 +33,7 @@ export type Failpoint = (typeof failpoints)[number]
 export interface Armament {
   point: Failpoint
   nth: number
-  act: 'kill' | 'stall' | 'throw'
+  act: 'kill' | 'stall' | 'throw' | 'exhaust'
   ms: number
 }
 
@@ -61,6 +61,7 @@ function reach(point: Failpoint) {
     process.stderr.write(`failpoint ${point}: ${act} ${ms}\n`)
     if (act === 'throw') throw new FailpointError(`broken at ${point}`)
     if (act === 'stall') stall(ms)
+    else if (act === 'exhaust') exhaust()
     else if (ms > 0) setTimeout(kill, ms)
     else kill()
   }
@@ -74,13 +75,18 @@ function stall(ms: number) {
   for (const until = performance.now() + ms; performance.now() < until; );
 }
 
+/** Takes memory until there is none left: V8 collects in vain for a while, and then ends the process. */
+function exhaust(): never {
+  for (const taken: number[][] = []; ; ) taken.push(new Array(100_000).fill(taken.length + 0.5))
+}
+
 /** `step.committed:3=kill,delta.spoken=stall:500`: without a count the first time, without an act kill. Throws a sentence. */
 export function readFailpoints(text: string): Armament[] {
   return text.split(',').map((part) => {
     const [, point, nth = '1', act = 'kill', ms] =
-      /^\s*([a-z.]+)(?::(\d{1,6}))?(?:=(kill|stall|throw)(?::(\d{1,6}))?)?\s*$/.exec(part) ?? []
+      /^\s*([a-z.]+)(?::(\d{1,6}))?(?:=(kill|stall|throw|exhaust)(?::(\d{1,6}))?)?\s*$/.exec(part) ?? []
     if (!failpoints.includes(point as Failpoint) || Number(nth) === 0 || (act === 'stall' && ms === undefined))
-      throw new Error(`must be a list of NAME[:NTH][=kill|stall:MS|throw], where NAME is one of ${failpoints.join(', ')}`)
+      throw new Error(`must be a list of NAME[:NTH][=kill|stall:MS|throw|exhaust], where NAME is one of ${failpoints.join(', ')}`)
     return { point: point as Failpoint, nth: Number(nth), act: act as Armament['act'], ms: Number(ms ?? 0) }
   })
 }

@@ -1,6 +1,7 @@
 /** What a fault of a fleet is. Numbers are those of the catalogue of faults. */
 import type { Manner } from './double.ts'
 import type { Stage } from './fleet.stage.ts'
+import type { Breakable } from './ground.ts'
 import type { Strike } from './scenarios.ts'
 import type { Habits } from './talker.ts'
 import type { Kept } from './verdict.ts'
@@ -21,8 +22,8 @@ export interface FleetScenario {
   needsRedis?: true
   /** Namespaces, so that a node can be cut off from everything. */
   needsNetwork?: true
-  /** Breaks the server or the disk itself, so it needs one that nobody else uses. */
-  breaks?: 'server' | 'disk'
+  /** Needs one that nobody else uses. */
+  breaks?: Breakable
   /** Says why it cannot be done on this machine. */
   impossible?(): string | undefined
   habits?: Partial<Habits>

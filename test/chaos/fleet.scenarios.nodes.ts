@@ -9,6 +9,8 @@ import type { Stage } from './fleet.stage.ts'
 
 /** By which a node that does not prove itself counts as gone. */
 const LEASE = 5_000
+/** Megabytes: more than a node needs, and soon full. */
+const HEAP = 160
 
 /** Where Debian has it. */
 const faketime = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1', '/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1']
@@ -40,6 +42,15 @@ async function killSpeaker(stage: Stage): Promise<FleetNode> {
   const { node, speaking } = await whileSpeaking(stage)
   stage.cut(speaking)
   await node.kill()
+  return node
+}
+
+/** Waits for a node that ends at an instant that was set for it; the time runs for those whose conversations lived there. */
+async function fall(stage: Stage, ms: number): Promise<FleetNode | undefined> {
+  const dead = () => stage.fleet.nodes.find((node) => !node.alive())
+  for (let waited = 0; waited < ms && !dead(); waited += 5) await moment(5)
+  const node = dead()
+  if (node) stage.cut(await stage.speakingAt(node))
   return node
 }
 
@@ -108,19 +119,33 @@ export const nodeScenarios: readonly FleetScenario[] = [
       FAILPOINTS: `${pointOf(life)}:${1 + chance.below(often[pointOf(life)] * 3)}`,
     }),
     async strike(stage) {
-      const { nodes, owners } = stage.fleet
-      const dead = () => nodes.find((node) => !node.alive())
-      for (let waited = 0; waited < 15_000 && !dead(); waited += 5) await moment(5)
-      const own = dead()
-      const node = own ?? (await killSpeaker(stage))
-      const of = await owners(stage.crowd.speaking())
-      if (own) stage.cut(new Set([...of].filter(([, owner]) => owner === node).map(([conversation]) => conversation)))
-      const what = own ? pointOf(own.life()) : 'not reached'
+      const fallen = await fall(stage, 15_000)
+      if (!fallen) await killSpeaker(stage)
+      const what = fallen ? pointOf(fallen.life()) : 'not reached'
       await recovered(stage, 20_000)
       await whole(stage)
       return { what }
     },
     mayEnd: true,
+  },
+  {
+    name: 'memory',
+    fault: 'F4',
+    about: `the heap of a node, ${HEAP} MB, is filled at a named instant until V8 gives up`,
+    holds: ['loss', 'once', 'order', 'bytes', 'live'],
+    figure: 'from its end to the first word of the next attempt, in the conversations that it owned',
+    settings(chance) {
+      const point = chance.pick(['delta.spoken', 'step.computed', 'step.committed', 'effect.ended'] as const)
+      return { NODE_OPTIONS: `--max-old-space-size=${HEAP}`, FAILPOINTS: `${point}:${1 + chance.below(often[point] * 10)}=exhaust` }
+    },
+    mayEnd: true,
+    async strike(stage) {
+      const fallen = await fall(stage, 20_000)
+      if (!fallen) return undefined
+      await recovered(stage, 20_000)
+      await whole(stage)
+      return {}
+    },
   },
   {
     name: 'resend',
@@ -331,8 +356,7 @@ export const nodeScenarios: readonly FleetScenario[] = [
     async strike(stage) {
       const refused = stage.journal.count('refused')
       for (const node of stage.fleet.nodes) {
-        const of = await stage.fleet.owners(stage.crowd.speaking())
-        stage.struck(new Set([...of].filter(([, owner]) => owner === node).map(([conversation]) => conversation)))
+        stage.struck(await stage.speakingAt(node))
         await node.term()
         node.start()
         await whole(stage)
@@ -351,19 +375,14 @@ export const nodeScenarios: readonly FleetScenario[] = [
     most: 1, // nobody goes back
     async strike(stage) {
       const program = await stage.newer()
-      const { nodes, owners } = stage.fleet
-      const gone = async (node: FleetNode) => {
-        const of = await owners(stage.crowd.speaking())
-        stage.struck(new Set([...of].filter(([, owner]) => owner === node).map(([conversation]) => conversation)))
-      }
-      for (const node of nodes) {
-        await gone(node)
+      for (const node of stage.fleet.nodes) {
+        stage.struck(await stage.speakingAt(node))
         await node.term()
         node.start({}, program)
         await whole(stage)
         await moment(3_000)
         // What it has stored is nothing for those who are older: it waits.
-        await gone(node)
+        stage.struck(await stage.speakingAt(node))
         await node.kill()
         await moment(1_000)
         await whole(stage)

@@ -93,6 +93,30 @@ export const peopleScenarios: readonly FleetScenario[] = [
     },
   },
   {
+    name: 'shuffled',
+    fault: 'F23',
+    about: 'eight messages of one person come at once in any order, at different nodes, some of them late and some twice',
+    holds: ['once', 'order', 'loss'],
+    figure: 'none',
+    async strike(stage) {
+      const { nodes } = stage.fleet
+      const conversation = crypto.randomUUID()
+      const talk = stage.journal.begin(conversation, 'sse')
+      const ids = Array.from({ length: 8 }, () => crypto.randomUUID())
+      for (const id of ids) stage.journal.keep(talk, { t: 'sent', at: now(), id, text: question(id), tries: 1 })
+      const come = async (id: string) => {
+        await moment(stage.chance.below(300))
+        const body = JSON.stringify({ session_id: conversation, message: question(id), message_id: id })
+        const { status, text } = await post(`${stage.chance.pick(nodes).url}/v1/chat`, body)
+        if (status === 200) stage.journal.keep(talk, { t: 'accepted', at: now(), id })
+        else stage.blame('loss', `${id} was answered with ${status}: ${text.slice(0, 200)}`)
+      }
+      const twice = ids.filter(() => stage.chance.below(3) === 0)
+      await Promise.all([...ids, ...twice].sort(() => stage.chance.below(2) - 0.5).map(come))
+      return {}
+    },
+  },
+  {
     name: 'poison',
     fault: 'F24',
     about: 'a body that is too large, too deep or no text, at every node at once',

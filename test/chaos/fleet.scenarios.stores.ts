@@ -2,6 +2,7 @@
 import postgres from 'postgres'
 import { type FleetScenario, between, moment, recovered, whole } from './fleet.scenario.ts'
 import type { Stage } from './fleet.stage.ts'
+import type { Pair } from './standby.ts'
 
 /** Something is the matter with Redis for a while. */
 const ill = (how: (stage: Stage) => Promise<string | undefined>): FleetScenario['strike'] => {
@@ -105,6 +106,25 @@ export const storeScenarios: readonly FleetScenario[] = [
       stage.healed()
       await recovered(stage, 30_000)
       await whole(stage)
+      return {}
+    },
+  },
+  {
+    name: 'failover',
+    fault: 'F13',
+    about: 'PostgreSQL dies and its synchronous standby takes its place, at the same address',
+    holds: ['loss', 'once', 'fence', 'live'],
+    figure: 'from the death of the primary to the next word',
+    breaks: 'primary',
+    async strike(stage) {
+      const pair = stage.ground.pair as Pair
+      await moment(stage.chance.below(400))
+      stage.struck()
+      await pair.failover()
+      stage.healed()
+      await recovered(stage, 30_000)
+      await whole(stage)
+      await pair.repair()
       return {}
     },
   },

@@ -24,6 +24,8 @@ export interface Stage {
   network(): Network
   /** The node that has most of the conversations in which words are being said, and which these are. */
   speaker(): Promise<{ node: FleetNode; speaking: Set<string> }>
+  /** Conversations of this node in which words are being said. */
+  speakingAt(node: FleetNode): Promise<Set<string>>
   /** Marks the moment of a fault: whoever hears words in these conversations, or in all, waits for the next one. */
   struck(only?: ReadonlySet<string>): void
   /** Marks the moment at which somebody dies who was speaking in these: what they wait for is the first word of a new attempt. */
@@ -80,13 +82,11 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
     network: () => present(needs.network, 'network'),
     async speaker() {
       const owners = await fleet.owners(crowd.speaking())
-      const shares = fleet.nodes.map((node) => ({
-        node,
-        speaking: new Set([...owners].filter(([, owner]) => owner === node).map(([conversation]) => conversation)),
-      }))
+      const shares = fleet.nodes.map((node) => ({ node, speaking: ownedBy(node, owners) }))
       const most = Math.max(...shares.map(({ speaking }) => speaking.size))
       return fleet.chance.pick(shares.filter(({ node, speaking }) => speaking.size === most && node.alive()))
     },
+    speakingAt: async (node) => ownedBy(node, await fleet.owners(crowd.speaking())),
     struck(only) {
       struckAt = now()
       crowd.struck(struckAt, only)
@@ -128,6 +128,9 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
   }
   return stage
 }
+
+const ownedBy = (node: FleetNode, owners: ReadonlyMap<string, FleetNode>) =>
+  new Set([...owners].filter(([, owner]) => owner === node).map(([conversation]) => conversation))
 
 function present<T>(one: T | undefined, what: string): T {
   if (!one) throw new Error(`This scenario did not ask for a ${what}`)

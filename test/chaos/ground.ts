@@ -1,58 +1,17 @@
 /** Where a world stands: a folder or a database of its own, on a server that may be ours to break, on a disk that may be small. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { appendFile, cp, mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
+import { type Server, startServer } from './server.ts'
+import { type Pair, startPair } from './standby.ts'
 import { type Stored, readStored } from './stored.ts'
 
 const run = promisify(execFile)
-const script = fileURLToPath(new URL('../support/postgres-with-vector', import.meta.url))
 
 export type StoreKind = 'pglite' | 'postgres'
-
-export interface Server {
-  url: string
-  /** Ends it as a power cut would, and starts it again. */
-  restart(): Promise<void>
-  /** Starts it if it has ended. */
-  revive(): Promise<void>
-  stop(): Promise<void>
-}
-
-/** A PostgreSQL of our own with its data in this folder; throws where none is installed. */
-export async function startServer(folder: string, options = ''): Promise<Server> {
-  let port = ''
-  const start = async () => {
-    const { stdout } = await run('bash', [script, folder, ...(port ? [port] : [])], { env: { ...process.env, OPTIONS: options } })
-    const url = stdout.trim().split('\n').at(-1) as string
-    port = new URL(url).port
-    return url
-  }
-  await mkdir(folder, { recursive: true, mode: 0o755 })
-  const url = await start()
-  return {
-    url,
-    async restart() {
-      const [pid] = (await readFile(join(folder, 'data/postmaster.pid'), 'utf8')).split('\n')
-      process.kill(Number(pid), 'SIGQUIT') // what pg_ctl calls an immediate stop
-      while (await isThere(pid as string)) await new Promise((resolve) => setTimeout(resolve, 10))
-      await start()
-    },
-    async revive() {
-      await start()
-    },
-    stop: async () => void (await run('bash', [script, 'stop', folder])),
-  }
-}
-
-/** A process that has ended and that nobody has asked about yet is not there any more. */
-async function isThere(pid: string): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return status !== '' && !/\) [ZX] /.test(status)
-}
 
 /** A disk in memory of so many megabytes, for a test that fills it. */
 export interface Disk {
@@ -92,7 +51,11 @@ export interface Ground {
   /** Ours to break. */
   server?: Server
   disk?: Disk
+  pair?: Pair
 }
+
+/** What is going to be broken, and so must be nobody else's: a server, the disk that it stands on, or a server that has a standby. */
+export type Breakable = 'server' | 'disk' | 'primary'
 
 /** Why a fault cannot be made to happen here. */
 export class Impossible extends Error {}
@@ -100,18 +63,18 @@ export class Impossible extends Error {}
 interface Plot {
   /** The server for everybody; undefined for the embedded store. */
   url: string | undefined
-  /** What is going to be broken, and so must be nobody else's. */
-  breaks: 'server' | 'disk' | undefined
+  breaks: Breakable | undefined
 }
 
 /** Lays the ground for a world, or throws `Impossible`. */
 export async function layGround(folder: string, { url, breaks }: Plot): Promise<Ground> {
   if (!breaks) return url ? serverGround(url) : embeddedGround(folder)
+  if (breaks === 'primary') return pairGround(folder)
   const disk = breaks === 'disk' ? await mountDisk(join(folder, 'disk'), 256).catch(refuse('no small disk can be mounted here')) : undefined
   const home = disk?.folder ?? folder
   const small = '-c min_wal_size=32MB -c max_wal_size=64MB'
   const server = url
-    ? await startServer(join(home, 'server'), disk ? small : '').catch(async (error) => {
+    ? await startServer(join(home, 'server'), disk && { options: small }).catch(async (error) => {
         await disk?.unmount()
         return refuse('no server of our own can be started')(error)
       })
@@ -131,6 +94,11 @@ export async function layGround(folder: string, { url, breaks }: Plot): Promise<
 
 const refuse = (what: string) => (error: Error & { stderr?: string }) => {
   throw new Impossible(`${what}: ${(error.stderr || error.message).trim().split('\n')[0]}`)
+}
+
+async function pairGround(folder: string): Promise<Ground> {
+  const pair = await startPair(folder).catch(refuse('no server of our own can be started'))
+  return { ...(await serverGround(pair.url)), pair, remove: () => pair.stop() }
 }
 
 async function embeddedGround(folder: string): Promise<Ground> {

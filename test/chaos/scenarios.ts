@@ -1,7 +1,7 @@
 /** What is done to a world. One strike is one fault; what comes before and after is the same for all of them. */
 import { type Failpoint, failpoints } from '../../runtime/host/failpoint.ts'
 import type { Manner } from './double.ts'
-import type { StoreKind } from './ground.ts'
+import type { Breakable, StoreKind } from './ground.ts'
 import { now } from './journal.ts'
 import type { Habits } from './talker.ts'
 import type { World } from './world.ts'
@@ -24,7 +24,7 @@ export interface Scenario {
   /** false: the next fault need not wait until everybody is talking again. */
   waits?: false
   /** Breaks the server or the disk itself, so it needs one that nobody else uses. */
-  breaks?: 'server' | 'disk'
+  breaks?: Breakable
   /** A process that ends by itself, with a reason, is right to do so here. */
   mayEnd?: true
   /** Clients of one world, where the usual number would be too many. */

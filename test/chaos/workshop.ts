@@ -2,8 +2,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { serverGround, startServer } from './ground.ts'
+import { serverGround } from './ground.ts'
 import { Unusable } from './options.ts'
+import { startServer } from './server.ts'
 
 export interface Workshop {
   folder: string

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-export function child(code: string) {
-  const process_ = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', code], {
+/** `flags` are of the runtime. */
+export function child(code: string, flags: string[] = []) {
+  const process_ = spawn(process.execPath, [...flags, '--import', 'tsx', '--input-type=module', '--eval', code], {
     cwd: root,
     stdio: ['pipe', 'pipe', 'pipe'],
   })

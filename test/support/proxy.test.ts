@@ -30,6 +30,8 @@ function watch(socket: Socket): End {
 
 interface Line {
   proxy: Proxy
+  /** Where the server listens. */
+  port: number
   /** What the server has accepted, oldest first. */
   accepted: End[]
   dial(): End
@@ -60,6 +62,7 @@ async function line(seed = 1): Promise<Line> {
   }
   return {
     proxy,
+    port,
     accepted,
     dial,
     async pair() {
@@ -334,6 +337,17 @@ test('reset ends what is open and nothing else', async () => {
   proxy.reset()
   await until(() => client.ended === 'reset' && server.ended === 'reset', 'the resets')
   await pair()
+})
+
+test('who comes after it was led elsewhere is taken there, who came before stays', async () => {
+  const [here, there] = [await line(), await line()]
+  const before = await here.pair()
+  here.proxy.lead({ host: '127.0.0.1', port: there.port })
+  const client = here.dial()
+  client.socket.write('hello')
+  await until(() => there.accepted[0]?.heard() === 'hello', 'the bytes')
+  before.client.socket.write('still here')
+  await until(() => before.server.heard().endsWith('still here'), 'the bytes of who came before')
 })
 
 test.run()

@@ -20,6 +20,8 @@ export interface Proxy {
   clear(type?: Toxic['type'], way?: Way | 'both'): void
   /** Ends every open connection with RST, and nothing else. */
   reset(): void
+  /** Whoever comes from now on is led there. */
+  lead(to: Target): void
   /** Connections that are open at one end at least. */
   connections(): number
   /** Bytes that came through, and bytes that got lost; all connections together. */
@@ -28,8 +30,13 @@ export interface Proxy {
   close(): Promise<void>
 }
 
+interface Target {
+  host: string
+  port: number
+}
+
 interface Needs {
-  to: { host: string; port: number }
+  to: Target
   /** Where it listens; 127.0.0.1 unless told. */
   host?: string
   /** Of its chance; each connection draws from its own. */
@@ -48,12 +55,13 @@ type Counted = 'passed' | 'lost'
 const ways = ['up', 'down'] as const
 const waysOf = (way: Way | 'both'): readonly Way[] => (way === 'both' ? ways : [way])
 
-export async function openProxy({ to, host = '127.0.0.1', seed = 1 }: Needs): Promise<Proxy> {
+export async function openProxy({ to: first, host = '127.0.0.1', seed = 1 }: Needs): Promise<Proxy> {
   const manners: Record<Way, Toxics> = { up: toxics(), down: toxics() }
   const links = new Set<Link>()
   /** Of connections that are over. */
   const gone = { passed: { up: 0, down: 0 }, lost: { up: 0, down: 0 } }
   let number = 0
+  let to = first
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     number++
     const link = join(client, { to, manners, seed: seed + number * 7_919, over })
@@ -96,6 +104,9 @@ export async function openProxy({ to, host = '127.0.0.1', seed = 1 }: Needs): Pr
     reset() {
       for (const link of [...links]) link.reset()
     },
+    lead(next) {
+      to = next
+    },
     connections: () => links.size,
     passed: () => count('passed'),
     lost: () => count('lost'),
@@ -107,7 +118,7 @@ export async function openProxy({ to, host = '127.0.0.1', seed = 1 }: Needs): Pr
 }
 
 interface Ends {
-  to: Needs['to']
+  to: Target
   manners: Record<Way, Toxics>
   seed: number
   /** Both ends are closed. */

@@ -36,6 +36,18 @@ test('a stall holds the event loop for as long as it says', () => {
   assert.ok(performance.now() - began >= 60)
 })
 
+test('who takes all memory is ended by V8, which says so', async () => {
+  const program = `
+    import { arm, failpoint, readFailpoints } from './runtime/host/failpoint.ts'
+    arm(readFailpoints('step.committed=exhaust'))
+    failpoint('step.committed')
+    console.log('after')
+  `
+  const one = child(program, ['--max-old-space-size=64'])
+  assert.match(await one.ended, /^SIGABRT[\s\S]*heap out of memory/)
+  assert.is(await one.line(), undefined)
+})
+
 test('kill is the end, in that very line or so many milliseconds later', async () => {
   const program = (text: string) => `
     import { arm, failpoint, readFailpoints } from './runtime/host/failpoint.ts'
@@ -57,10 +69,11 @@ test('kill is the end, in that very line or so many milliseconds later', async (
 })
 
 test('points are read from a list, and what is no point is refused with the names of all', () => {
-  assert.equal(readFailpoints('event.accepted, chunk.kept:7=stall:250,timer.due=throw'), [
+  assert.equal(readFailpoints('event.accepted, chunk.kept:7=stall:250,timer.due=throw,join.read:2=exhaust'), [
     { point: 'event.accepted', nth: 1, act: 'kill', ms: 0 },
     { point: 'chunk.kept', nth: 7, act: 'stall', ms: 250 },
     { point: 'timer.due', nth: 1, act: 'throw', ms: 0 },
+    { point: 'join.read', nth: 2, act: 'exhaust', ms: 0 },
   ])
   for (const wrong of ['nowhere', 'chunk.kept:0', 'chunk.kept=burn', 'chunk.kept=stall', 'chunk.kept,'])
     assert.throws(() => readFailpoints(wrong), /step\.committed/, wrong)
