@@ -13,12 +13,17 @@ const whole = (text: string): number => {
  *  waits behind a timer that never fires, and the connection never comes back. Our sockets take it out again. */
 export const PADDING = 'nexus.padding'
 
+/** Seconds until a connection that was lost is tried again. postgres.js 3.4.9 counts the failures of a whole pool in one and would soon wait
+ *  for 20 s, however short the server was away; a server that is down refuses at once and at no cost. */
+const backoff = () => 0.1 + Math.random() * 0.15
+
 const known = elements(whole)
 
 export const options = {
   fetch_types: false, // arrays.ts
   onnotice() {},
   max_lifetime: null,
+  backoff,
   connection: { [PADDING]: '.'.repeat(1024) },
   types: {
     // Counts, sequences and milliseconds are bigint in SQL and plain numbers here.

@@ -127,6 +127,8 @@ interface Cell extends Mailbox, Known {
 
 const TRIES = 3
 const FENCES = 8
+/** Milliseconds between two tries of what comes from inside, while the store is away. */
+const LONGEST = 500
 /** Waiting events that are read at once. */
 const PORTION = 64
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
@@ -229,7 +231,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
         if (!ask.inside || closed) throw new Refusal('store.unavailable')
         await new Promise<void>((resolve) => clock.after(wait, resolve))
-        wait = Math.min(wait * 2, 2_000)
+        wait = Math.min(wait * 2, LONGEST)
       }
     }
   }
