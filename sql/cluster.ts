@@ -106,10 +106,10 @@ export interface ShardMap {
   jobs: Record<string, number>
 }
 
-/** Renews the lease and reads the map of the cluster, unless it still is the one of this fingerprint. */
-export async function beatNode({ sql }: Home, life: string, lease: number, seen = ''): Promise<Beat> {
+/** Renews the lease, if the last beat is no older than this, and reads the map of the cluster, unless it still is the one of this fingerprint. */
+export async function beatNode({ sql }: Home, life: string, mayBeLate: number, seen = ''): Promise<Beat> {
   const [row] = await sql<[Omit<Beat, 'map'> & { [K in keyof ShardMap]: ShardMap[K] | null }]>`
-    select alive, now, nodes, fingerprint, epochs, lives, machines, jobs from beat_node(${life}, ${span(lease)}::interval, ${seen})
+    select alive, now, nodes, fingerprint, epochs, lives, machines, jobs from beat_node(${life}, ${span(mayBeLate)}::interval, ${seen})
   `
   const { epochs, lives, machines, jobs, ...beat } = row
   const map = epochs && lives ? { epochs, lives, machines: machines ?? {}, jobs: jobs ?? {} } : undefined
@@ -140,6 +140,11 @@ export const handOverShards = ({ sql }: Home, given: { shard: number; to: string
   sql<(Claimed & { life: string })[]>`
     select shard, epoch, life from hand_over_shards(${given.map(({ shard }) => shard)}, ${given.map(({ to }) => to)}, ${life})
   `
+
+/** A life of our own is over; what it had is free. */
+export async function endLife({ sql }: Home, life: string): Promise<void> {
+  await sql`delete from nodes where life = ${life}`
+}
 
 /** Takes nothing more and gives away what it has; false where no such node lives. */
 export async function drainNode({ sql }: Home, node: string): Promise<boolean> {

@@ -6,7 +6,7 @@
  * others wait for `LEASE`. After its silence it is a new life, to which nothing belongs.
  */
 import { randomUUID } from 'node:crypto'
-import { type StoredNode, beatNode, buryNode, drainNode, enterNode, holdLock, leaveNode, nameJob } from '../../sql/cluster.ts'
+import { type StoredNode, beatNode, buryNode, drainNode, endLife, enterNode, holdLock, leaveNode, nameJob } from '../../sql/cluster.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Clock } from '../host/clock.ts'
@@ -17,20 +17,15 @@ import { createJobs } from './jobs.ts'
 import type { Lease } from './lease.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
 import type { Ownership } from './ownership.ts'
+import { BEAT, FENCE, LEASE, LONGEST, SILENCE, createProof } from './proof.ts'
 import { createTakeover } from './takeover.ts'
 
-export const LEASE = 5_000
-export const FENCE = 3_000
-export const SILENCE = 4_000
-const BEAT = 1_000
 /** Milliseconds that a beat may take, and a step that is under way while its shard is given away. */
 const PATIENCE = 2_000
 /** Milliseconds for a lease elsewhere. */
 const SOON = 500
 /** Milliseconds between looks at our own silence. */
 const CHECK = 250
-/** Milliseconds without Postgres after which a lease elsewhere is not renewed either: whoever cannot store cannot own. */
-const STOREFUL = 10_000
 
 export interface Membership extends Ownership {
   /** Whose it is; undefined: nobody's who lives. */
@@ -103,20 +98,15 @@ const asFault = (error: unknown) => error as Error
 export function createMembership(needs: MembershipNeeds): Membership {
   const { lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
   let me: Doer = { node, life: newLife() }
-  /** When our lease was last proven, and when Postgres last did so, by ticks. */
-  let proof = Number.NEGATIVE_INFINITY
-  let storeProof = Number.NEGATIVE_INFINITY
-  /** Since when the store has answered without a break. */
-  let contact = Number.NEGATIVE_INFINITY
+  const proof = createProof(clock)
   let skew = 0
   let state: 'out' | 'in' | 'silent' | 'over' = 'out'
   let draining = false
   let toldDraining = false
   let toldSkew = false
 
-  const sinceProof = () => clock.ticks() - proof
-  const isFenced = () => state !== 'in' || sinceProof() > FENCE
-  const isSilent = () => state !== 'in' || sinceProof() > SILENCE
+  const isFenced = () => state !== 'in' || proof.age() > FENCE
+  const isSilent = () => state !== 'in' || proof.age() > SILENCE
 
   const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
 
@@ -161,7 +151,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const began = clock.ticks()
     const entry = { ...me, machines, version, url: url(), application, hasLock: watchLock !== undefined, lease: LEASE }
     if (!(await enterNode(lane, entry))) throw new NameTaken(node)
-    proof = storeProof = contact = began
+    proof.begins(began)
     state = 'in'
     await on.born(me)
     if (lease) await soon(lease.give(me.life, LEASE), undefined) // the beat tries again
@@ -186,6 +176,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
 
   async function enterAnew() {
     surrender('the lease of this node has run out: what it had is somebody else’s')
+    // Without locks a life that may still have its lease in the store would keep our own name from us.
+    if (!watchLock) await endLife(lane, me.life)
     me = { node, life: newLife() }
     await enter()
     if (draining) await drainNode(lane, node)
@@ -224,18 +216,18 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (state === 'over') return
     if (state === 'silent') await enterAnew()
     const began = clock.ticks()
+    // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
+    const mayBeLate = isFenced() ? LEASE : LONGEST
     // Both go out together.
     const [lock, beat] = await Promise.all([
       watchLock && keepLock().then(() => undefined, asFault),
-      timely(beatNode(lane, me.life, LEASE, seen)),
+      timely(beatNode(lane, me.life, mayBeLate, seen)),
     ])
     if (lock) throw lock
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
-    if (began - storeProof > 2.5 * BEAT) contact = began
     const wasFenced = isFenced()
-    proof = Math.max(proof, began)
-    storeProof = began
+    proof.stored(began)
     noteSkew(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining ||= own?.draining ?? false
@@ -248,7 +240,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     }
     if (lease && !(await soon(lease.renew(me.life, LEASE), true))) await soon(lease.give(me.life, LEASE), undefined)
     // Not while we have just come back ourselves: those who are late may be about to.
-    if (storeProof - contact >= LEASE && (await takeover.buryLate())) again = true
+    if (proof.contact() >= LEASE && (await takeover.buryLate())) again = true
     await takeover.balance()
   }
 
@@ -297,7 +289,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     takeBackCheck = clock.after(CHECK, () => {
       if (state === 'over') return
       void renewElsewhere()
-      if (state === 'in' && sinceProof() > SILENCE) {
+      if (state === 'in' && proof.age() > SILENCE) {
         // Who stood still itself may still have its lease: it says nothing until it knows.
         const stoodStill = clock.ticks() - armed > CHECK + FENCE - BEAT
         if (!stoodStill) surrender('this node could not prove its lease in time and says nothing more')
@@ -310,13 +302,13 @@ export function createMembership(needs: MembershipNeeds): Membership {
   let renewing = false
   /** Between beats, so that a slow store alone silences nobody. */
   async function renewElsewhere() {
+    if (!lease || renewing || state !== 'in' || proof.age() < BEAT || proof.isStoreless()) return
     const began = clock.ticks()
-    if (!lease || renewing || state !== 'in' || began - proof < BEAT || began - storeProof > STOREFUL) return
     renewing = true
     const { life } = me
     const runs = await soon(lease.renew(life, LEASE), false)
     renewing = false
-    if (runs && life === me.life && state === 'in') proof = Math.max(proof, began)
+    if (runs && life === me.life && state === 'in') proof.elsewhere(began)
   }
 
   return {

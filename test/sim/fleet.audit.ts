@@ -1,5 +1,5 @@
 /** Looks over the shoulders of all nodes of a fleet: who holds what under which epoch, and who speaks for a conversation. */
-import { SILENCE } from '../../runtime/cluster/membership.ts'
+import { SILENCE } from '../../runtime/cluster/proof.ts'
 import { shardOf } from '../../runtime/cluster/shards.ts'
 import type { SimNode } from './node.ts'
 import { chatId } from './people.ts'

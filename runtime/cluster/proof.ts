@@ -1,0 +1,47 @@
+/** How a node knows that its lease runs: the store says so with every beat, and while the store is away for a moment a lease elsewhere. */
+import type { Clock } from '../host/clock.ts'
+
+/** Milliseconds that a lease lasts, after which a node without a proof takes no step, and after which it says nothing. */
+export const LEASE = 5_000
+export const FENCE = 3_000
+export const SILENCE = 4_000
+export const BEAT = 1_000
+/** Milliseconds without the store after which a lease elsewhere is not renewed either: whoever cannot store cannot own. */
+const STOREFUL = 10_000
+/** Milliseconds that the last beat may be old of a node that is proven elsewhere. */
+export const LONGEST = STOREFUL + LEASE
+
+export interface Proof {
+  /** The first proof of a life, asked for at this tick. */
+  begins(at: number): void
+  /** The store has renewed the lease, asked at this tick. */
+  stored(at: number): void
+  elsewhere(at: number): void
+  /** Milliseconds since the last proof. */
+  age(): number
+  /** Milliseconds for which the store has answered without a break. */
+  contact(): number
+  isStoreless(): boolean
+}
+
+export function createProof(clock: Pick<Clock, 'ticks'>): Proof {
+  let proven = Number.NEGATIVE_INFINITY
+  let byStore = Number.NEGATIVE_INFINITY
+  let inContact = Number.NEGATIVE_INFINITY
+  return {
+    begins(at) {
+      proven = byStore = inContact = at
+    },
+    stored(at) {
+      if (at - byStore > 2.5 * BEAT) inContact = at
+      proven = Math.max(proven, at)
+      byStore = at
+    },
+    elsewhere(at) {
+      proven = Math.max(proven, at)
+    },
+    age: () => clock.ticks() - proven,
+    contact: () => byStore - inContact,
+    isStoreless: () => clock.ticks() - byStore > STOREFUL,
+  }
+}

@@ -1,0 +1,144 @@
+/** One node and its lease, on the real store. What several nodes do to each other is for the simulation. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Lease } from '../../../runtime/cluster/lease.ts'
+import { type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
+import { FENCE, LEASE, LONGEST, SILENCE } from '../../../runtime/cluster/proof.ts'
+import { SHARDS } from '../../../runtime/cluster/shards.ts'
+import { silent } from '../../../runtime/watch/log.ts'
+import type { Database } from '../../../sql/database.ts'
+import { migrate } from '../../../sql/migrate.ts'
+import { handClock } from '../../support/clock.ts'
+import { stores } from '../../support/postgres.ts'
+import { migratedArchive } from '../../support/store.ts'
+
+/** Milliseconds between its looks at its own silence. */
+const CHECK = 250
+
+const archive = await migratedArchive()
+
+async function withMember(variant: ReturnType<typeof stores>[number], use: (given: Given) => Promise<void>) {
+  const { db, close } = await variant.open({ archive })
+  if (variant.name === 'postgres') await migrate(db)
+  const clock = handClock()
+  const told: string[] = []
+  let isElsewhere = true
+  let isAway = false
+  const lane = {
+    sql: new Proxy(db.sql, {
+      apply: (sql, _, asked: never[]) => (isAway ? Promise.reject(new Error('away')) : Reflect.apply(sql, undefined, asked)),
+    }),
+  }
+  const lease: Lease = { give: async () => {}, renew: async () => isElsewhere, runs: async () => isElsewhere }
+  let lives = 0
+  const member = createMembership({
+    lane,
+    node: 'n1',
+    machines: { conversation: 1 },
+    version: '1',
+    url: () => undefined,
+    application: 'test',
+    clock,
+    log: silent,
+    lease,
+    newLife: () => `n1.${++lives}`,
+    on: {
+      born: async ({ life }) => void told.push(`born ${life}`),
+      surrendered: () => void told.push('surrendered'),
+      gained() {},
+      lost() {},
+      giving: async () => {},
+      resumed() {},
+      news() {},
+      charted() {},
+      drained() {},
+      ousted: () => void told.push('ousted'),
+      fault() {},
+    },
+  })
+  await member.open()
+  assert.is(member.held().length, SHARDS)
+  try {
+    await use({
+      member,
+      told,
+      db,
+      elsewhere: (is) => (isElsewhere = is),
+      async away(ms) {
+        isAway = true
+        await clock.pass(ms)
+        // The clock of the store is a real one.
+        await db.sql`update nodes set beat_at = now() - ${`${ms} milliseconds`}::interval`
+        isAway = false
+      },
+    })
+  } finally {
+    member.stop()
+    await close()
+  }
+}
+
+interface Given {
+  member: Membership
+  db: Database
+  told: string[]
+  /** Whether the lease beside the store runs. */
+  elsewhere(is: boolean): void
+  /** The store does not answer for so many milliseconds. */
+  away(ms: number): Promise<void>
+}
+
+for (const variant of stores()) {
+  const about = (text: string, use: (given: Given) => Promise<void>) => test(`${text} (${variant.name})`, () => withMember(variant, use))
+
+  about('while the store is away a lease elsewhere proves a life, which goes on with all that it had', async ({ member, told, away }) => {
+    const epoch = member.epochOf(7)
+    await away(LEASE + 1_000)
+    assert.is(member.epochOf(7), epoch)
+    await member.look()
+    assert.is(member.epochOf(7), epoch)
+    assert.is(member.held().length, SHARDS)
+    assert.equal(told, ['born n1.1'])
+  })
+
+  about('a node without any proof takes no step, then says nothing, and begins a new life', async ({ member, told, away, elsewhere }) => {
+    const epoch = member.epochOf(7) as number
+    elsewhere(false)
+    await away(FENCE + 100)
+    assert.equal([member.epochOf(7), member.isSilent()], [undefined, false])
+    await away(SILENCE - FENCE + CHECK)
+    assert.is(member.isSilent(), true)
+    // Here the store believes that the life before has its lease, and would keep the name for it.
+    await member.look()
+    await member.look()
+    assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
+    assert.is(member.epochOf(7), epoch + 1)
+  })
+
+  about(
+    'whom the store counts as late begins a new life, where nothing else has proven it',
+    async ({ member, db, told, away, elsewhere }) => {
+      elsewhere(false)
+      await away(FENCE + 100)
+      await db.sql`update nodes set beat_at = now() - ${`${LEASE + 1} milliseconds`}::interval`
+      await member.look()
+      assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
+    },
+  )
+
+  about('a lease elsewhere does not replace the store: without it for long a life is over', async ({ member, told, away }) => {
+    await away(LONGEST + CHECK)
+    assert.is(member.isSilent(), true)
+    assert.equal(told, ['born n1.1', 'surrendered'])
+  })
+
+  about('who was buried begins a new life, whatever is proven elsewhere', async ({ member, db, told }) => {
+    await db.sql`delete from nodes`
+    await member.look()
+    await member.look()
+    assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
+    assert.is(member.held().length, SHARDS)
+  })
+}
+
+test.run()
