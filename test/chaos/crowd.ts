@@ -19,8 +19,11 @@ export interface Crowd {
   rest(): void
   /** Lets everything come to its end, and resolves with what did not in so many milliseconds. */
   silent(ms: number): Promise<string[]>
-  /** Milliseconds from each fault to the next word, and those of them that were silence though everything was there. */
-  recoveries(patience: number): { all: number[]; late: number[] }
+  /**
+   * Milliseconds from each fault to the next word; how many of them came after everything was there again; and silences beyond this
+   * patience though everything was there.
+   */
+  recoveries(patience: number): { all: number[]; back: number[]; late: number[] }
   close(): void
 }
 
@@ -61,8 +64,12 @@ export function openCrowd({ journal, seed, clients, habits, door, deaf }: Needs)
     },
     recoveries(patience) {
       const all = talkers.flatMap(({ recoveries }) => recoveries)
-      const waited = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
-      return { all: all.map(({ struck, spoke }) => spoke - struck), late: waited.filter((ms) => ms > patience) }
+      const silence = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
+      return {
+        all: all.map(({ struck, spoke }) => spoke - struck),
+        back: all.map(({ struck, spoke }) => Math.max(0, spoke - (readies.find((ready) => ready > struck) ?? spoke))),
+        late: silence.filter((ms) => ms > patience),
+      }
     },
     close() {
       for (const talker of talkers) talker.close()

@@ -83,6 +83,7 @@ async function play(scenario: FleetScenario, faults: number, seed: number, shop:
     what: {},
     violations: [],
     recoveries: [],
+    back: [],
     tally: nothing,
   }
   const home = join(shop.folder, name)
@@ -133,8 +134,9 @@ async function play(scenario: FleetScenario, faults: number, seed: number, shop:
   model.behave({ world: name })
   row.violations.push(...(await stage.settle(TAIL)))
   over = true
-  const { all, late } = stage.crowd.recoveries(options.patience * 1_000)
+  const { all, back, late } = stage.crowd.recoveries(options.patience * 1_000)
   row.recoveries = all
+  row.back = back
   for (const ms of late)
     row.violations.push({
       promise: 'live',

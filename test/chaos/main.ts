@@ -111,6 +111,7 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
     what: {},
     violations: [],
     recoveries: [],
+    back: [],
     tally: nothing,
   }
   const home = join(folder, name)
@@ -152,8 +153,9 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
   model.behave({ world: name })
   for (const silent of await world.settle(TAIL)) blame('live', silent)
   for (const surprise of scenario.mayEnd ? [] : world.surprises) blame('live', surprise)
-  const { all, late } = world.recoveries()
+  const { all, back, late } = world.recoveries()
   row.recoveries = all
+  row.back = back
   for (const ms of late) blame('live', `words came again only ${Math.round(ms)} ms after the server was ready`)
   const stored = await ground.read()
   const { violations, tally } = judge({ talks: world.journal.talks, stored, generations: await model.generations(name) })

@@ -41,6 +41,7 @@ export function add(rows: Map<string, Row>, row: Row) {
   before.faults += row.faults
   before.violations.push(...row.violations)
   before.recoveries.push(...row.recoveries)
+  before.back.push(...row.back)
   for (const [what, times] of Object.entries(row.what)) before.what[what] = (before.what[what] ?? 0) + times
   before.tally = Object.fromEntries(
     Object.entries(before.tally).map(([name, value]) => [name, value + row.tally[name as keyof Tally]]),

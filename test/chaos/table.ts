@@ -18,6 +18,8 @@ export interface Row {
   violations: Violation[]
   /** Milliseconds from the fault to the next word of each conversation that was being answered. */
   recoveries: number[]
+  /** Those of them that came after whatever the fault took was there again. */
+  back: number[]
   tally: Tally
   /** Milliseconds that people waited in all, p50, p99 and at most: for an acknowledgement, the first word, the next one. */
   waits?: Record<keyof Waits, [p50?: number, p99?: number, most?: number]>
@@ -30,10 +32,23 @@ const failuresOf = ({ violations, faults }: Row) =>
   Math.min(faults, new Set(violations.map(({ conversation, what }) => conversation || what)).size)
 
 export function tableOf(rows: readonly Row[]): string {
-  const head = ['store', 'scenario', 'n', 'failures', '95 % bound', 'recovery p50', 'p99', 'messages', 'failed honestly', 'bought again']
+  const head = [
+    'store',
+    'scenario',
+    'n',
+    'failures',
+    '95 % bound',
+    'recovery p50',
+    'p99',
+    'once all is back p50',
+    'p99',
+    'messages',
+    'failed honestly',
+    'bought again',
+  ]
   const lines = rows.map((row) => {
     if (row.skipped) return [row.store, row.scenario, 'skipped', row.skipped]
-    const { tally, faults, recoveries } = row
+    const { tally, faults, recoveries, back } = row
     const messages = tally.answered + tally.stopped + tally.failed
     return [
       row.store,
@@ -43,6 +58,8 @@ export function tableOf(rows: readonly Row[]): string {
       `≤ ${Number((100 * upperBound(failuresOf(row), faults)).toPrecision(2))} %`,
       shown(quantile(recoveries, 0.5)),
       shown(quantile(recoveries, 0.99)),
+      shown(quantile(back, 0.5)),
+      shown(quantile(back, 0.99)),
       String(messages),
       String(tally.failed),
       String(Math.max(0, tally.generations - tally.replies)),
@@ -65,10 +82,10 @@ export function waitsTableOf(rows: readonly Row[]): string {
 
 /** A row as a program reads it. */
 export function jsonOf(row: Row) {
-  const { recoveries, faults, ...rest } = row
+  const { recoveries, back, faults, ...rest } = row
   const failures = failuresOf(row)
-  const recovery = { n: recoveries.length, p50: quantile(recoveries, 0.5), p99: quantile(recoveries, 0.99) }
-  return { ...rest, n: faults, failures, bound: upperBound(failures, faults), recovery }
+  const figures = (ms: number[]) => ({ n: ms.length, p50: quantile(ms, 0.5), p99: quantile(ms, 0.99) })
+  return { ...rest, n: faults, failures, bound: upperBound(failures, faults), recovery: figures(recoveries), back: figures(back) }
 }
 
 export function totalsOf(rows: readonly Row[]): string {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { freePort } from '../support/port.ts'
 import type { Wire } from '../support/provider.ts'
 import { random } from '../support/random.ts'
-import { comes, openCrowd } from './crowd.ts'
+import { type Crowd, comes, openCrowd } from './crowd.ts'
 import type { Ground } from './ground.ts'
 import { type Journal, createJournal, now } from './journal.ts'
 import type { Model } from './model.ts'
@@ -52,7 +52,7 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   /** What its clients have written down. */
   journal: Journal
   /** Milliseconds from each fault to the next word, and those of them that were silence though everything was there. */
-  recoveries(): { all: number[]; late: number[] }
+  recoveries(): ReturnType<Crowd['recoveries']>
   /** Lives that ended otherwise than by our hand. */
   surprises: string[]
   lives(): number
