@@ -58,11 +58,12 @@ export function createDispatch({ db, membership, send, takeIn, clock, most }: Ne
   const waiting = new Map<string, Set<(echo: Echo) => void>>()
   const nameOf = ({ tenant, actor }: Place, dedup: string) => `${tenant}/${actor}#${dedup}`
 
-  function wake({ tenant, actor }: Place) {
+  /** `isPassedOn`: it came to us from somebody who has not heard that we gave the actor away. Passed on once it goes no further. */
+  function wake({ tenant, actor }: Place, isPassedOn = false) {
     const owner = membership().ownerOf(shardOf(actor))
     if (!owner) return // whoever gets the shard looks for what waits
     if (owner.life === membership().me.life) takeIn(tenant, actor)
-    else send(owner, { type: 'wake', tenant, actor })
+    else send(owner, { type: 'wake', tenant, actor, ...(isPassedOn && { isPassedOn }) })
   }
 
   function settle(name: string, echo: Echo) {
@@ -134,8 +135,11 @@ export function createDispatch({ db, membership, send, takeIn, clock, most }: Ne
       else send(origin, { type: 'echo', name, echo })
     },
     hear(letter) {
-      if (letter.type === 'wake') takeIn(letter.tenant as string, letter.actor as string)
-      else if (letter.type === 'echo') settle(letter.name as string, letter.echo as Echo)
+      if (letter.type === 'wake') {
+        const { tenant, actor, isPassedOn } = letter as Letter & Place & { isPassedOn?: boolean }
+        if (isPassedOn) takeIn(tenant, actor)
+        else wake({ tenant, actor }, true)
+      } else if (letter.type === 'echo') settle(letter.name as string, letter.echo as Echo)
       else return false
       return true
     },

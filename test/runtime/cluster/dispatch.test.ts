@@ -96,6 +96,20 @@ for (const variant of stores()) {
     assert.equal(await (await ask(c, 'm1')).told, { duplicate: true })
   })
 
+  test('a word that comes to the owner of before is passed on, once', async () => {
+    const c = chat()
+    const wake = { type: 'wake', tenant, actor: c }
+    const before = open('there')
+    before.dispatch.hear(wake)
+    assert.equal([before.letters, before.taken], [[{ ...wake, isPassedOn: true }], []])
+    // Whoever it is passed on to may not have heard either: then the look of the one who waits finds the owner.
+    before.dispatch.hear({ ...wake, isPassedOn: true })
+    assert.equal([before.letters.length, before.taken], [1, [c]])
+    const now = open('here')
+    now.dispatch.hear(wake)
+    assert.equal([now.letters, now.taken], [[], [c]])
+  })
+
   test('beyond the bound nothing is kept', async () => {
     const c = chat()
     const { ask, waiting } = open()
