@@ -27,8 +27,13 @@ interface Needs {
   free(neighbour: Neighbour): Promise<boolean>
 }
 
-/** Milliseconds until a lock that was free, or could not be waited for, is waited for again. */
+/** Milliseconds until a lock that was free is waited for again. */
 const AGAIN = 300
+/**
+ * Milliseconds until a lock is waited for again that could not be: the store went away, and with it all locks. Who lives takes its own
+ * again with its next beats; leases count meanwhile. The store knows how long it runs itself, but not that it has taken another's place.
+ */
+const AFRESH = 3_000
 
 export function createNeighbourWatch({ clock, log, watch, free }: Needs) {
   let target: Neighbour | undefined
@@ -50,20 +55,20 @@ export function createNeighbourWatch({ clock, log, watch, free }: Needs) {
       takeBack()
       lock.stop()
     }
-    const again = () => {
+    const again = (ms: number) => {
       if (over) return
-      takeBack = clock.after(AGAIN, () => {
+      takeBack = clock.after(ms, () => {
         if (!over) wait(neighbour)
       })
     }
     lock.free.then(
       async () => {
         if (over || (await free(neighbour))) return
-        again()
+        again(AGAIN)
       },
       (error) => {
         if (!over) log.debug({ err: error, of: neighbour.node }, 'the lock of a neighbour cannot be waited for')
-        again()
+        again(AFRESH)
       },
     )
   }
