@@ -1,5 +1,5 @@
--- The beat of a node may be late where a lease elsewhere has proven meanwhile that it lives: while the store alone was away nobody can have
--- taken its place. And the fingerprint of the map costs half of what it did.
+-- The beat of a node may be late where a lease elsewhere has proven meanwhile that it lives: nobody has taken its place as long as its row
+-- is here. And the fingerprint of the map costs half of what it did.
 drop function beat_node(text, interval, text);
 
 -- Lives on for another lease, unless the last beat is older than it may be: whoever was late has to enter anew, whether or not anybody

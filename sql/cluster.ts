@@ -1,4 +1,4 @@
-/** Nodes, and which of them has which shard; 011_cluster.sql says what each statement promises. */
+/** Nodes, and which of them has which shard; 011_cluster.sql and 014_beat.sql say what each statement promises. */
 import type { Database } from './database.ts'
 import type { Doer } from './effects.ts'
 
@@ -140,11 +140,6 @@ export const handOverShards = ({ sql }: Home, given: { shard: number; to: string
   sql<(Claimed & { life: string })[]>`
     select shard, epoch, life from hand_over_shards(${given.map(({ shard }) => shard)}, ${given.map(({ to }) => to)}, ${life})
   `
-
-/** A life of our own is over; what it had is free. */
-export async function endLife({ sql }: Home, life: string): Promise<void> {
-  await sql`delete from nodes where life = ${life}`
-}
 
 /** Takes nothing more and gives away what it has; false where no such node lives. */
 export async function drainNode({ sql }: Home, node: string): Promise<boolean> {

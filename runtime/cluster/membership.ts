@@ -2,11 +2,11 @@
  * This node among the others: it lives by a lease that it renews, watches its neighbour, takes what is its own by right and gives
  * away what is not. The store decides; what is told by letters only makes it quick.
  *
- * A node that cannot prove its lease stops by itself before others may start: no step after `FENCE`, no word after `SILENCE`, and the
- * others wait for `LEASE`. After its silence it is a new life, to which nothing belongs.
+ * A node that cannot prove its lease, by the store or for a while by Redis, stops by itself before others may start: no step after
+ * `FENCE`, no word after `SILENCE`, and the others wait for `LEASE`. After its silence it is a new life, to which nothing belongs.
  */
 import { randomUUID } from 'node:crypto'
-import { type StoredNode, beatNode, buryNode, drainNode, endLife, enterNode, holdLock, leaveNode, nameJob } from '../../sql/cluster.ts'
+import { type StoredNode, beatNode, buryNode, drainNode, enterNode, holdLock, leaveNode, nameJob } from '../../sql/cluster.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Clock } from '../host/clock.ts'
@@ -17,7 +17,7 @@ import { createJobs } from './jobs.ts'
 import type { Lease } from './lease.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
 import type { Ownership } from './ownership.ts'
-import { BEAT, FENCE, LEASE, LONGEST, SILENCE, createProof } from './proof.ts'
+import { BEAT, FENCE, LATEST_BEAT, LEASE, SILENCE, createProof } from './proof.ts'
 import { createTakeover } from './takeover.ts'
 
 /** Milliseconds that a beat may take, and a step that is under way while its shard is given away. */
@@ -99,7 +99,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
   const { lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
   let me: Doer = { node, life: newLife() }
   const proof = createProof(clock)
-  let skew = 0
+  /** By how much the store's clock is ahead of our ticks, which nobody sets. */
+  let ahead: number | undefined
   let state: 'out' | 'in' | 'silent' | 'over' = 'out'
   let draining = false
   let toldDraining = false
@@ -177,7 +178,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   async function enterAnew() {
     surrender('the lease of this node has run out: what it had is somebody else’s')
     // Without locks a life that may still have its lease in the store would keep our own name from us.
-    if (!watchLock) await endLife(lane, me.life)
+    if (!watchLock) await leaveNode(lane, me.life)
     me = { node, life: newLife() }
     await enter()
     if (draining) await drainNode(lane, node)
@@ -217,7 +218,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (state === 'silent') await enterAnew()
     const began = clock.ticks()
     // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
-    const mayBeLate = isFenced() ? LEASE : LONGEST
+    const mayBeLate = lease && !isFenced() ? LATEST_BEAT : LEASE
     // Both go out together.
     const [lock, beat] = await Promise.all([
       watchLock && keepLock().then(() => undefined, asFault),
@@ -228,7 +229,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (!beat.alive) return enterAnew().then(() => void look())
     const wasFenced = isFenced()
     proof.stored(began)
-    noteSkew(beat.now, clock.ticks() - began)
+    noteTime(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining ||= own?.draining ?? false
     holdings.read(beat.nodes, beat.map)
@@ -244,13 +245,15 @@ export function createMembership(needs: MembershipNeeds): Membership {
     await takeover.balance()
   }
 
-  function noteSkew(now: number, took: number) {
-    // Whole, as the time is that it is added to.
-    skew = Math.round(now - (clock.now() - took / 2))
-    if (Math.abs(skew) < 5_000 || toldSkew) return
+  function noteTime(now: number, took: number) {
+    ahead = now - (clock.ticks() - took / 2)
+    if (Math.abs(skew()) < 5_000 || toldSkew) return
     toldSkew = true
-    log.warn({ node, seconds: Math.round(skew / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')
+    log.warn({ node, seconds: Math.round(skew() / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')
   }
+
+  // Whole, as the time is that it is added to. A clock that is set between two beats is seen at once.
+  const skew = () => (ahead === undefined ? 0 : Math.round(clock.ticks() + ahead - clock.now()))
 
   /** Those that died before we came, whose locks are free already. */
   async function buryOld() {
@@ -340,7 +343,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     peers: () => holdings.chart().nodes.filter(({ life }) => life !== me.life),
     isDraining: () => draining,
     isSilent,
-    skew: () => skew,
+    skew,
     hear(moves) {
       if (state !== 'in') return
       if (moves.length === 0) void look()

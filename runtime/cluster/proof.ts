@@ -8,8 +8,8 @@ export const SILENCE = 4_000
 export const BEAT = 1_000
 /** Milliseconds without the store after which a lease elsewhere is not renewed either: whoever cannot store cannot own. */
 const STOREFUL = 10_000
-/** Milliseconds that the last beat may be old of a node that is proven elsewhere. */
-export const LONGEST = STOREFUL + LEASE
+/** Milliseconds since its last beat after which the store takes another one of a life that was proven elsewhere meanwhile. */
+export const LATEST_BEAT = STOREFUL + LEASE
 
 export interface Proof {
   /** The first proof of a life, asked for at this tick. */

@@ -127,8 +127,9 @@ interface Cell extends Mailbox, Known {
 
 const TRIES = 3
 const FENCES = 8
-/** Milliseconds between two tries of what comes from inside, while the store is away. */
-const LONGEST = 500
+/** Milliseconds between two tries of what comes from inside: the first, and at most while the store is away. */
+const SHORTEST_WAIT = 50
+const LONGEST_WAIT = 500
 /** Waiting events that are read at once. */
 const PORTION = 64
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
@@ -155,7 +156,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     let ask = given
     let failures = 0
     let fences = 0
-    for (let wait = 50; ; ) {
+    for (let wait = SHORTEST_WAIT; ; ) {
       const epoch = ownership.epochOf(cell.shard)
       let step: Step | undefined
       try {
@@ -228,10 +229,10 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         // The store did not answer. What was sent may have happened.
         cell.resident = undefined
         if (epoch !== undefined) cell.suspect = true
-        log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
+        if (wait === SHORTEST_WAIT) log.warn({ err: error, actor: cell.actor }, 'the store did not answer')
         if (!ask.inside || closed) throw new Refusal('store.unavailable')
         await new Promise<void>((resolve) => clock.after(wait, resolve))
-        wait = Math.min(wait * 2, LONGEST)
+        wait = Math.min(wait * 2, LONGEST_WAIT)
       }
     }
   }

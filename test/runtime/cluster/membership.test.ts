@@ -1,26 +1,25 @@
 /** One node and its lease, on the real store. What several nodes do to each other is for the simulation. */
-import { test } from 'uvu'
+import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Lease } from '../../../runtime/cluster/lease.ts'
 import { type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
-import { FENCE, LEASE, LONGEST, SILENCE } from '../../../runtime/cluster/proof.ts'
+import { FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import { silent } from '../../../runtime/watch/log.ts'
 import type { Database } from '../../../sql/database.ts'
-import { migrate } from '../../../sql/migrate.ts'
 import { handClock } from '../../support/clock.ts'
 import { stores } from '../../support/postgres.ts'
-import { migratedArchive } from '../../support/store.ts'
+import { ward } from '../../support/ward.ts'
 
 /** Milliseconds between its looks at its own silence. */
 const CHECK = 250
 
-const archive = await migratedArchive()
-
-async function withMember(variant: ReturnType<typeof stores>[number], use: (given: Given) => Promise<void>) {
-  const { db, close } = await variant.open({ archive })
-  if (variant.name === 'postgres') await migrate(db)
+/** On a store that knows no node; `isLone`: there is no lease beside it. */
+async function withMember(db: Database, use: (given: Given) => Promise<void>, isLone = false) {
+  await db.sql`delete from nodes`
+  await db.sql`update shards set life = null, node = null`
   const clock = handClock()
+  let set = 0
   const told: string[] = []
   let isElsewhere = true
   let isAway = false
@@ -38,9 +37,9 @@ async function withMember(variant: ReturnType<typeof stores>[number], use: (give
     version: '1',
     url: () => undefined,
     application: 'test',
-    clock,
+    clock: { ...clock, now: () => clock.now() + set },
     log: silent,
-    lease,
+    ...(!isLone && { lease }),
     newLife: () => `n1.${++lives}`,
     on: {
       born: async ({ life }) => void told.push(`born ${life}`),
@@ -64,6 +63,7 @@ async function withMember(variant: ReturnType<typeof stores>[number], use: (give
       told,
       db,
       elsewhere: (is) => (isElsewhere = is),
+      setClock: (by) => (set += by),
       async away(ms) {
         isAway = true
         await clock.pass(ms)
@@ -74,7 +74,6 @@ async function withMember(variant: ReturnType<typeof stores>[number], use: (give
     })
   } finally {
     member.stop()
-    await close()
   }
 }
 
@@ -84,12 +83,16 @@ interface Given {
   told: string[]
   /** Whether the lease beside the store runs. */
   elsewhere(is: boolean): void
+  /** Somebody sets the clock of this machine. */
+  setClock(by: number): void
   /** The store does not answer for so many milliseconds. */
   away(ms: number): Promise<void>
 }
 
 for (const variant of stores()) {
-  const about = (text: string, use: (given: Given) => Promise<void>) => test(`${text} (${variant.name})`, () => withMember(variant, use))
+  const test = suite(`membership (${variant.name})`)
+  const { db } = ward(test, variant)
+  const about = (text: string, use: (given: Given) => Promise<void>, isLone?: boolean) => test(text, () => withMember(db(), use, isLone))
 
   about('while the store is away a lease elsewhere proves a life, which goes on with all that it had', async ({ member, told, away }) => {
     const epoch = member.epochOf(7)
@@ -127,9 +130,25 @@ for (const variant of stores()) {
   )
 
   about('a lease elsewhere does not replace the store: without it for long a life is over', async ({ member, told, away }) => {
-    await away(LONGEST + CHECK)
+    await away(LATEST_BEAT + CHECK)
     assert.is(member.isSilent(), true)
     assert.equal(told, ['born n1.1', 'surrendered'])
+  })
+
+  about(
+    'where there is no lease elsewhere a beat that comes too late is refused, whatever the node believes',
+    async ({ member, db, told }) => {
+      await db.sql`update nodes set beat_at = now() - ${`${LEASE + 1} milliseconds`}::interval`
+      await member.look()
+      assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
+    },
+    true,
+  )
+
+  about('a clock that is set between two beats is seen at once', async ({ member, setClock }) => {
+    const before = member.skew()
+    setClock(3_600_000)
+    assert.is(member.skew(), before - 3_600_000)
   })
 
   about('who was buried begins a new life, whatever is proven elsewhere', async ({ member, db, told }) => {
@@ -139,6 +158,6 @@ for (const variant of stores()) {
     assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
     assert.is(member.held().length, SHARDS)
   })
-}
 
-test.run()
+  test.run()
+}
