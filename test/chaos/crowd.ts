@@ -20,8 +20,8 @@ export interface Crowd {
   /** Lets everything come to its end, and resolves with what did not in so many milliseconds. */
   silent(ms: number): Promise<string[]>
   /**
-   * Milliseconds from each fault to the next word; how many of them came after everything was there again; and silences beyond this
-   * patience though everything was there.
+   * Milliseconds from each fault to the next word; since everything was there again, of words that came only then; and of silences
+   * beyond this patience though everything was there.
    */
   recoveries(patience: number): { all: number[]; back: number[]; late: number[] }
   close(): void
@@ -67,7 +67,10 @@ export function openCrowd({ journal, seed, clients, habits, door, deaf }: Needs)
       const silence = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
       return {
         all: all.map(({ struck, spoke }) => spoke - struck),
-        back: all.map(({ struck, spoke }) => Math.max(0, spoke - (readies.find((ready) => ready > struck) ?? spoke))),
+        back: all.flatMap(({ struck, spoke }) => {
+          const ready = readies.find((at) => at > struck)
+          return ready !== undefined && ready < spoke ? [spoke - ready] : []
+        }),
         late: silence.filter((ms) => ms > patience),
       }
     },

@@ -5,7 +5,7 @@ import type { Toxic, Way } from '../support/proxy.ts'
 import { whyNoNetwork } from '../support/netns.ts'
 import type { FleetNode } from './fleet.ts'
 import { type FleetScenario, between, moment, recovered, whole } from './fleet.scenario.ts'
-import type { Stage } from './fleet.stage.ts'
+import { type Stage, ownedBy } from './fleet.stage.ts'
 
 /** By which a node that does not prove itself counts as gone. */
 const LEASE = 5_000
@@ -47,10 +47,16 @@ async function killSpeaker(stage: Stage): Promise<FleetNode> {
 
 /** Waits for a node that ends at an instant that was set for it; the time runs for those whose conversations lived there. */
 async function fall(stage: Stage, ms: number): Promise<FleetNode | undefined> {
-  const dead = () => stage.fleet.nodes.find((node) => !node.alive())
-  for (let waited = 0; waited < ms && !dead(); waited += 5) await moment(5)
+  const { nodes, owners } = stage.fleet
+  const dead = () => nodes.find((node) => !node.alive())
+  // Once it has ended somebody else may have everything already.
+  let before = await owners(stage.crowd.speaking())
+  for (let waited = 0; waited < ms && !dead(); waited += 5) {
+    await moment(5)
+    if (waited % 100 === 0 && !dead()) before = await owners(stage.crowd.speaking())
+  }
   const node = dead()
-  if (node) stage.cut(await stage.speakingAt(node))
+  if (node) stage.cut(ownedBy(node, before))
   return node
 }
 
@@ -66,6 +72,7 @@ function cut(
     for (const line of of) node[line]?.set(toxic, way)
     await moment(between(stage.chance, ...ms))
     for (const line of of) node[line]?.clear()
+    stage.healed()
     await recovered(stage, 20_000)
     await whole(stage)
     return { what: `${toxic.type} ${way}` }
@@ -180,6 +187,7 @@ export const nodeScenarios: readonly FleetScenario[] = [
       node.freeze()
       await moment(LEASE * 3)
       node.thaw()
+      stage.healed()
       await recovered(stage, 20_000)
       await whole(stage)
       return {}
@@ -197,6 +205,7 @@ export const nodeScenarios: readonly FleetScenario[] = [
       node.freeze()
       await moment(between(stage.chance, 100, 8_000))
       node.thaw()
+      stage.healed()
       await recovered(stage, 20_000)
       await whole(stage)
       return {}
@@ -307,8 +316,8 @@ export const nodeScenarios: readonly FleetScenario[] = [
       }
       await moment(5_000)
       for (const line of lines) line.clear()
-      await recovered(stage, 20_000)
       stage.healed()
+      await recovered(stage, 20_000)
       return {}
     },
   },
@@ -402,6 +411,7 @@ function partition(how: (place: ReturnType<Stage['network']>['places'][number], 
     const what = await how(place, stage.chance)
     await moment(between(stage.chance, 1_000, 20_000))
     await place.heal()
+    stage.healed()
     await recovered(stage, 20_000)
     await whole(stage)
     return { what }

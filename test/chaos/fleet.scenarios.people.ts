@@ -104,15 +104,21 @@ export const peopleScenarios: readonly FleetScenario[] = [
       const talk = stage.journal.begin(conversation, 'sse')
       const ids = Array.from({ length: 8 }, () => crypto.randomUUID())
       for (const id of ids) stage.journal.keep(talk, { t: 'sent', at: now(), id, text: question(id), tries: 1 })
-      const come = async (id: string) => {
-        await moment(stage.chance.below(300))
-        const body = JSON.stringify({ session_id: conversation, message: question(id), message_id: id })
-        const { status, text } = await post(`${stage.chance.pick(nodes).url}/v1/chat`, body)
-        if (status === 200) stage.journal.keep(talk, { t: 'accepted', at: now(), id })
-        else stage.blame('loss', `${id} was answered with ${status}: ${text.slice(0, 200)}`)
-      }
       const twice = ids.filter(() => stage.chance.below(3) === 0)
-      await Promise.all([...ids, ...twice].sort(() => stage.chance.below(2) - 0.5).map(come))
+      const comings = [...ids, ...twice].map((id) => ({ id, after: stage.chance.below(300), url: stage.chance.pick(nodes).url }))
+      const answers = new Map<string, string>()
+      await Promise.all(
+        comings.map(async ({ id, after, url }) => {
+          await moment(after)
+          const body = JSON.stringify({ session_id: conversation, message: question(id), message_id: id })
+          const { status, text } = await post(`${url}/v1/chat`, body)
+          if (status !== 200) return stage.blame('loss', `${id} was answered with ${status}: ${text.slice(0, 200)}`)
+          stage.journal.keep(talk, { t: 'accepted', at: now(), id })
+          const { message } = JSON.parse(text) as { message: string }
+          if ((answers.get(id) ?? message) !== message) stage.blame('once', `two copies of ${id} got different answers`)
+          answers.set(id, message)
+        }),
+      )
       return {}
     },
   },

@@ -10,6 +10,7 @@ const ill = (how: (stage: Stage) => Promise<string | undefined>): FleetScenario[
     await moment(stage.chance.below(400))
     stage.struck()
     const what = await how(stage)
+    stage.healed()
     await recovered(stage, 20_000)
     await whole(stage)
     return what ? { what } : {}

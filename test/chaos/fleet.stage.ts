@@ -129,7 +129,8 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
   return stage
 }
 
-const ownedBy = (node: FleetNode, owners: ReadonlyMap<string, FleetNode>) =>
+/** Conversations of these that this node has. */
+export const ownedBy = (node: FleetNode, owners: ReadonlyMap<string, FleetNode>) =>
   new Set([...owners].filter(([, owner]) => owner === node).map(([conversation]) => conversation))
 
 function present<T>(one: T | undefined, what: string): T {

@@ -98,7 +98,11 @@ const refuse = (what: string) => (error: Error & { stderr?: string }) => {
 
 async function pairGround(folder: string): Promise<Ground> {
   const pair = await startPair(folder).catch(refuse('no server of our own can be started'))
-  return { ...(await serverGround(pair.url)), pair, remove: () => pair.stop() }
+  const ground = await serverGround(pair.url).catch(async (error) => {
+    await pair.stop()
+    throw error
+  })
+  return { ...ground, pair, remove: () => pair.stop() }
 }
 
 async function embeddedGround(folder: string): Promise<Ground> {

@@ -23,8 +23,8 @@ export interface Scenario {
   settings?(world: Pick<World, 'chance'>, life: number): Record<string, string>
   /** false: the next fault need not wait until everybody is talking again. */
   waits?: false
-  /** Breaks the server or the disk itself, so it needs one that nobody else uses. */
-  breaks?: Breakable
+  /** Needs one that nobody else uses. */
+  breaks?: Exclude<Breakable, 'primary'>
   /** A process that ends by itself, with a reason, is right to do so here. */
   mayEnd?: true
   /** Clients of one world, where the usual number would be too many. */

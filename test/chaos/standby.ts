@@ -2,9 +2,11 @@
  * A PostgreSQL with a synchronous standby behind one address: what is acknowledged stands on both, so that the standby can take over
  * without a loss. An asynchronous one would lose what it had not received yet.
  */
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { openProxy } from '../support/proxy.ts'
+import { type Proxy, openProxy } from '../support/proxy.ts'
+import { until } from '../support/until.ts'
 import { type Server, startServer } from './server.ts'
 
 export interface Pair {
@@ -22,50 +24,67 @@ const targetOf = (url: string) => {
   return { host: hostname, port: Number(port) }
 }
 
-async function ask(server: Server, query: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
+async function ask<T>(server: Server, query: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   const sql = postgres(server.url, { max: 1, onnotice() {} })
-  await query(sql).finally(() => sql.end({ timeout: 2 }))
+  return query(sql).finally(() => sql.end({ timeout: 2 }))
 }
 
-/** Throws where no server can be started. */
+/** Throws where no server can be started, and leaves none then. */
 export async function startPair(folder: string): Promise<Pair> {
+  /** Those that run, by their folders. */
+  const running = new Map<string, Server>()
   let number = 0
-  const start = (standbyOf?: Server) => startServer(join(folder, `server${++number}`), { ...(standbyOf && { standbyOf: standbyOf.url }) })
+  let address: Proxy | undefined
+
+  async function start(primary?: Server): Promise<Server> {
+    const home = join(folder, `server${++number}`)
+    const server = await startServer(home, { ...(primary && { standbyOf: primary.url }) })
+    running.set(home, server)
+    return server
+  }
 
   /** From now on the primary acknowledges nothing that this one has not on its disk. */
   async function follow(primary: Server): Promise<Server> {
-    const one = await start(primary)
+    const standby = await start(primary)
     await ask(primary, async (sql) => {
       await sql.unsafe(`alter system set synchronous_standby_names = '*'`)
       await sql`select pg_reload_conf()`
-      for (;;) {
-        const [row] = await sql<{ state: string }[]>`select sync_state as state from pg_stat_replication where state = 'streaming'`
-        if (row?.state === 'sync') return
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
+      const isSync = async () => (await sql`select from pg_stat_replication where state = 'streaming' and sync_state = 'sync'`).length > 0
+      await until(isSync, 'a synchronous standby', 30_000)
     })
-    return one
+    return standby
   }
 
-  let primary = await start()
-  let standby = await follow(primary)
-  const address = await openProxy({ to: targetOf(primary.url) })
-  return {
-    url: address.at(primary.url),
-    async failover() {
-      await primary.crash()
-      address.reset()
-      primary = standby
-      await ask(primary, (sql) => sql`select pg_promote()`)
-      address.lead(targetOf(primary.url))
-    },
-    async repair() {
-      standby = await follow(primary)
-    },
-    async stop() {
-      await address.close()
-      await standby.stop()
-      if (primary !== standby) await primary.stop()
-    },
+  async function stop() {
+    await address?.close()
+    await Promise.all([...running.values()].map((server) => server.stop()))
+  }
+
+  try {
+    let primary = await start()
+    let standby = await follow(primary)
+    const door = (address = await openProxy({ to: targetOf(primary.url) }))
+    return {
+      url: door.at(primary.url),
+      async failover() {
+        await primary.crash()
+        door.reset()
+        for (const [home, server] of running) {
+          if (server !== primary) continue
+          running.delete(home)
+          await rm(home, { recursive: true, force: true })
+        }
+        primary = standby
+        await ask(primary, (sql) => sql`select pg_promote()`)
+        door.lead(targetOf(primary.url))
+      },
+      async repair() {
+        standby = await follow(primary)
+      },
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }

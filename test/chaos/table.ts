@@ -18,7 +18,7 @@ export interface Row {
   violations: Violation[]
   /** Milliseconds from the fault to the next word of each conversation that was being answered. */
   recoveries: number[]
-  /** Those of them that came after whatever the fault took was there again. */
+  /** Of those that came after whatever the fault took was there again: milliseconds since then. */
   back: number[]
   tally: Tally
   /** Milliseconds that people waited in all, p50, p99 and at most: for an acknowledgement, the first word, the next one. */

@@ -51,7 +51,6 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   settle(ms: number): Promise<string[]>
   /** What its clients have written down. */
   journal: Journal
-  /** Milliseconds from each fault to the next word, and those of them that were silence though everything was there. */
   recoveries(): ReturnType<Crowd['recoveries']>
   /** Lives that ended otherwise than by our hand. */
   surprises: string[]
