@@ -105,6 +105,14 @@ export function fleetStoryOf(single: Story): Story {
     const ms = 5_500 + far.below(3_500)
     acts.push({ at, do: 'node.pause', node, ms }, { at: at + 1, do: 'store.cut', node, torn: false, ms: ms + 6_000 })
   }
+  // What is said in a conversation at hand while its owner does not reach the store arrives there under an owner of before.
+  const late = of('act', 'late')
+  if (late.happens(0.15)) {
+    const at = Math.max(...said.map((act) => act.at)) + 3_000
+    acts.push({ at, do: 'store.cut', node: late.below(nodes), torn: false, ms: 7_500 + late.below(2_000) })
+    for (const [chat, { tabs }] of single.chats.entries())
+      acts.push({ at: at + 5 + late.below(60), do: 'say', chat, tab: late.below(tabs), text: `and then? #c${chat}m${90 + chat}` })
+  }
   return {
     ...single,
     // What a story of one node takes for a rough sea, nobody would run several on.

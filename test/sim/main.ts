@@ -195,7 +195,7 @@ async function planted({ most, workers, only, keep, kind }: Planting): Promise<b
     for (let bug = queue.shift(); bug; bug = queue.shift()) {
       const { seeds, said, ofStory, story } = await plant(root, bug, { most, kept: known[bug.name], shorten: keep })
       if (story) stories[bug.name] = story
-      if (said) found.push(bug.name)
+      if (said || ofStory) found.push(bug.name)
       if (ofStory) shown.push(bug.name)
       const sentence = said ?? ofStory ?? (most > 0 ? `NOT FOUND in ${seeds} seeds` : 'its story goes well')
       console.log(
@@ -203,7 +203,7 @@ async function planted({ most, workers, only, keep, kind }: Planting): Promise<b
       )
     }
   })
-  if (most > 0) console.log(`${found.length} of ${chosen.length} planted bugs found`)
+  if (most > 0) console.log(`${found.length} of ${chosen.length} planted bugs found, by seeds or by the story that is kept of them`)
   console.log(`${shown.length} of ${chosen.length} stories show their bug`)
   if (keep) await keepStories(stories)
   return (most === 0 ? shown : found).length === chosen.length

@@ -250,7 +250,6 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'no epoch in the commit',
-    isOpen: true,
     edits: [
       {
         file: 'sql/012_fenced.sql',
@@ -375,7 +374,6 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'who has said everything stays where the conversation was',
-    isOpen: true,
     edits: [
       {
         file: 'runtime/host/speech.ts',
