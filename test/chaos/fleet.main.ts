@@ -20,6 +20,8 @@ import { type Workshop, once, openWorkshop, serverOf } from './workshop.ts'
 
 /** Milliseconds in which everything ends once nothing is broken any more. */
 const TAIL = 120_000
+/** Faults after which a long run says where it stands. */
+const PORTION = 25
 
 interface Shop extends Pick<Workshop, 'folder' | 'closers'> {
   options: Options
@@ -129,6 +131,10 @@ async function play(scenario: FleetScenario, faults: number, seed: number, shop:
     if (!strike) continue
     row.faults++
     if (strike.what) row.what[strike.what] = (row.what[strike.what] ?? 0) + 1
+    if (row.faults % PORTION === 0 && row.faults < faults) {
+      const { all } = stage.crowd.recoveries(options.patience * 1_000)
+      console.log(`  ${scenario.name}: ${row.faults} of ${faults}; next word p50 ${ms(quantile(all, 0.5))}, p99 ${ms(quantile(all, 0.99))}`)
+    }
     await stage.busy()
   }
   model.behave({ world: name })
@@ -186,7 +192,8 @@ async function fetchProps(scenario: FleetScenario, home: string, { options, url,
 
 const figures = (waits: readonly Wait[]): [number?, number?, number?] => {
   const all = waits.map(({ ms }) => ms)
-  return all.length === 0 ? [] : [quantile(all, 0.5) as number, quantile(all, 0.99) as number, Math.max(...all)]
+  // Of a long run there are too many to be arguments of one call.
+  return all.length === 0 ? [] : [quantile(all, 0.5) as number, quantile(all, 0.99) as number, quantile(all, 1) as number]
 }
 
 const ms = (value: number | undefined) => (value === undefined ? '–' : `${Math.round(value)} ms`)
