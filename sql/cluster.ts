@@ -1,4 +1,4 @@
-/** Nodes, and which of them has which shard; 011_cluster.sql and 014_beat.sql say what each statement promises. */
+/** Nodes, and which of them has which shard; 011_cluster.sql says what each statement promises. */
 import type { Database } from './database.ts'
 import type { Doer } from './effects.ts'
 
@@ -106,10 +106,10 @@ export interface ShardMap {
   jobs: Record<string, number>
 }
 
-/** Renews the lease, if the last beat is no older than this, and reads the map of the cluster, unless it still is the one of this fingerprint. */
-export async function beatNode({ sql }: Home, life: string, mayBeLate: number, seen = ''): Promise<Beat> {
+/** Renews the lease, unless the last beat is older than this, and reads the map of the cluster, unless it still is the one of this fingerprint. */
+export async function beatNode({ sql }: Home, life: string, oldest: number, seen = ''): Promise<Beat> {
   const [row] = await sql<[Omit<Beat, 'map'> & { [K in keyof ShardMap]: ShardMap[K] | null }]>`
-    select alive, now, nodes, fingerprint, epochs, lives, machines, jobs from beat_node(${life}, ${span(mayBeLate)}::interval, ${seen})
+    select alive, now, nodes, fingerprint, epochs, lives, machines, jobs from beat_node(${life}, ${span(oldest)}::interval, ${seen})
   `
   const { epochs, lives, machines, jobs, ...beat } = row
   const map = epochs && lives ? { epochs, lives, machines: machines ?? {}, jobs: jobs ?? {} } : undefined

@@ -218,11 +218,11 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (state === 'silent') await enterAnew()
     const began = clock.ticks()
     // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
-    const mayBeLate = lease && !isFenced() ? LATEST_BEAT : LEASE
+    const oldest = lease && !isFenced() ? LATEST_BEAT : LEASE
     // Both go out together.
     const [lock, beat] = await Promise.all([
       watchLock && keepLock().then(() => undefined, asFault),
-      timely(beatNode(lane, me.life, mayBeLate, seen)),
+      timely(beatNode(lane, me.life, oldest, seen)),
     ])
     if (lock) throw lock
     if ((state as string) !== 'in') return // it was given up meanwhile

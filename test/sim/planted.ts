@@ -270,8 +270,8 @@ export const bugs: Bug[] = [
     isOpen: true,
     edits: [
       {
-        file: 'sql/014_beat.sql',
-        find: 'where n.life = my_life and n.beat_at > clock_timestamp() - may_be_late',
+        file: 'sql/011_cluster.sql',
+        find: 'where n.life = my_life and n.beat_at > clock_timestamp() - lease',
         replace: 'where n.life = my_life',
       },
       { file: 'runtime/cluster/membership.ts', find: 'if (!beat.alive) return enterAnew().then(() => void look())', replace: '' },
