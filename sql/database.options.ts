@@ -13,17 +13,12 @@ const whole = (text: string): number => {
  *  waits behind a timer that never fires, and the connection never comes back. Our sockets take it out again. */
 export const PADDING = 'nexus.padding'
 
-/** Seconds until a connection that was lost is tried again. postgres.js 3.4.9 counts the failures of a whole pool in one and would soon
- *  wait for 20 s, however short the server was away. Half a second keeps a server that starts from being asked by thousands. */
-const backoff = (failures: number) => (0.5 + Math.random() / 2) * Math.min(0.1 * 1.2 ** failures, 0.5)
-
 const known = elements(whole)
 
 export const options = {
   fetch_types: false, // arrays.ts
   onnotice() {},
   max_lifetime: null,
-  backoff,
   connection: { [PADDING]: '.'.repeat(1024) },
   types: {
     // Counts, sequences and milliseconds are bigint in SQL and plain numbers here.

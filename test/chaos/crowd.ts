@@ -1,6 +1,7 @@
 /** Everybody who talks to the system through all of its faults, and how long each fault kept them waiting. */
 import { random } from '../support/random.ts'
 import { type Journal, now } from './journal.ts'
+import { type Recoveries, recoveriesOf } from './recoveries.ts'
 import { type Habits, type Talker, socketTalker } from './talker.ts'
 import { sseTalker } from './talker.sse.ts'
 
@@ -19,11 +20,8 @@ export interface Crowd {
   rest(): void
   /** Lets everything come to its end, and resolves with what did not in so many milliseconds. */
   silent(ms: number): Promise<string[]>
-  /**
-   * Milliseconds from each fault to the next word; since everything was there again, of words that came only then; and of silences
-   * beyond this patience though everything was there.
-   */
-  recoveries(patience: number): { all: number[]; back: number[]; late: number[] }
+  /** How long each fault kept words waiting; the patience is in milliseconds. */
+  recoveries(patience: number): Recoveries
   close(): void
 }
 
@@ -62,18 +60,12 @@ export function openCrowd({ journal, seed, clients, habits, door, deaf }: Needs)
       await comes(() => waiting().length === 0, ms)
       return waiting().map(({ conversation, id, since }) => `${conversation}: message ${id} is silent for ${Math.round(now() - since)} ms`)
     },
-    recoveries(patience) {
-      const all = talkers.flatMap(({ recoveries }) => recoveries)
-      const silence = all.map(({ struck, spoke }) => spoke - Math.max(struck, readies.findLast((ready) => ready < spoke) ?? 0))
-      return {
-        all: all.map(({ struck, spoke }) => spoke - struck),
-        back: all.flatMap(({ struck, spoke }) => {
-          const ready = readies.find((at) => at > struck)
-          return ready !== undefined && ready < spoke ? [spoke - ready] : []
-        }),
-        late: silence.filter((ms) => ms > patience),
-      }
-    },
+    recoveries: (patience) =>
+      recoveriesOf(
+        talkers.flatMap(({ recoveries }) => recoveries),
+        readies,
+        patience,
+      ),
     close() {
       for (const talker of talkers) talker.close()
     },

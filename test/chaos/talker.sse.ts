@@ -2,7 +2,8 @@
 import { type SseLine, lineOf } from '../support/sse.ts'
 import { type Talk, now } from './journal.ts'
 import { type Lines, lines, readLine } from './reading.ts'
-import { AGAIN, type Recovery, type Talker, type TalkerNeeds, passing, question } from './talker.ts'
+import type { Recovery } from './recoveries.ts'
+import { AGAIN, type Talker, type TalkerNeeds, passing, question } from './talker.ts'
 
 export function sseTalker({ url, deaf, chance, habits, begin, keep }: TalkerNeeds): Talker {
   const recoveries: Recovery[] = []

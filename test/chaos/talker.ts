@@ -6,6 +6,7 @@ import { type Socket, io } from 'socket.io-client'
 import type { Cursor, Joined } from '../../runtime/gateway/protocol.ts'
 import type { random } from '../support/random.ts'
 import { type Frame, type Keep, type Payload, type Talk, now } from './journal.ts'
+import type { Recovery } from './recoveries.ts'
 import { type Reading, cursorOf, hear, reading, takeUp } from './reading.ts'
 
 /** How often, from 0 to 1, a client does what clients do. */
@@ -30,11 +31,6 @@ export const habits: Habits = { twice: 0.1, losesAnswer: 0.1, burst: 0.15, early
 
 /** What a message asks; the double knows by `ref` whose answer it gives. */
 export const question = (ref: string) => `Please explain how the tides of the sea come about, in some words. (ref ${ref})`
-
-export interface Recovery {
-  struck: number
-  spoke: number
-}
 
 export interface Talker {
   /** Begins nothing more; what is under way goes on. */

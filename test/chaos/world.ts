@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { freePort } from '../support/port.ts'
 import type { Wire } from '../support/provider.ts'
 import { random } from '../support/random.ts'
-import { type Crowd, comes, openCrowd } from './crowd.ts'
+import { comes, openCrowd } from './crowd.ts'
+import type { Recoveries } from './recoveries.ts'
 import type { Ground } from './ground.ts'
 import { type Journal, createJournal, now } from './journal.ts'
 import type { Model } from './model.ts'
@@ -51,7 +52,7 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   settle(ms: number): Promise<string[]>
   /** What its clients have written down. */
   journal: Journal
-  recoveries(): ReturnType<Crowd['recoveries']>
+  recoveries(): Recoveries
   /** Lives that ended otherwise than by our hand. */
   surprises: string[]
   lives(): number

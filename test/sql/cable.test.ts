@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { openDatabase } from '../../sql/database.ts'
 import { connect } from '../../sql/database.postgres.ts'
 import { failure as complaint, welcome } from '../../sql/wire.messages.ts'
+import { until } from '../support/until.ts'
 import { within } from '../support/within.ts'
 
 const failure = (work: PromiseLike<unknown>) =>
@@ -30,6 +31,32 @@ test('a server that is not there is refused with a sentence that has no password
   const why = await failure(openDatabase({ url }))
   assert.match(why, /^PostgreSQL at 127\.0\.0\.1:\d+\/mine cannot be used: .*ECONNREFUSED/)
   assert.not.match(why, /secret/)
+})
+
+// postgres.js waits for up to 20 s once a pool has failed often; it counts only what it is told as an error, and a cable tells of ends.
+test('however often a whole pool has failed, the server is asked again within a second', async () => {
+  let refused = 0
+  let isAway = true
+  let ask = () => {}
+  const asked = new Promise<void>((resolve) => {
+    ask = resolve
+  })
+  const { server, url } = await serve((socket) => {
+    if (!isAway) return ask()
+    refused++
+    socket.destroy()
+  })
+  const sql = connect(url, 8)
+  const goOn = async () => {
+    while (isAway) await sql`select 1`.catch(() => {})
+  }
+  const all = Array.from({ length: 8 }, goOn)
+  await until(() => refused >= 40, 'forty failures')
+  isAway = false
+  await within(1_000, asked, 'the next try')
+  await sql.end({ timeout: 0 })
+  await Promise.all(all)
+  server.close()
 })
 
 test('a server that hangs up says so, again and again, and the process lives', async () => {
