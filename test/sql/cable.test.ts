@@ -51,12 +51,16 @@ test('however often a whole pool has failed, the server is asked again within a 
     while (isAway) await sql`select 1`.catch(() => {})
   }
   const all = Array.from({ length: 8 }, goOn)
-  await until(() => refused >= 40, 'forty failures')
-  isAway = false
-  await within(1_000, asked, 'the next try')
-  await sql.end({ timeout: 0 })
-  await Promise.all(all)
-  server.close()
+  try {
+    await until(() => refused >= 40, 'forty failures')
+    isAway = false
+    await within(1_000, asked, 'the next try')
+  } finally {
+    isAway = false
+    await sql.end({ timeout: 0 })
+    await Promise.all(all)
+    server.close()
+  }
 })
 
 test('a server that hangs up says so, again and again, and the process lives', async () => {
