@@ -40,7 +40,7 @@ export interface Relay extends Bus, Stage {
 
 interface Needs {
   local: Bus
-  membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'isSilent' | 'peers'>
+  membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'chart' | 'isSilent' | 'peers'>
   engine(): { host: Pick<Host, 'position' | 'refresh' | 'wants' | 'meet'>; speeches: Speeches }
   send(to: Peer, letter: Letter): void
   /** Whoever is no owner may not hear of a conversation. */

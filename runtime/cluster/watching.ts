@@ -68,7 +68,7 @@ export interface Watching extends Stage, Pick<Bus, 'watch'> {
 
 interface Needs {
   local: Bus
-  membership(): Pick<Membership, 'voiceOf' | 'ownerOf'>
+  membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'chart'>
   engine(): { host: Pick<Host, 'position' | 'refresh'>; speeches: Pick<Speeches, 'live'> }
   send(to: Peer, letter: Letter): void
   /** Where the conversation stands in the store; undefined: nobody has begun it. */
@@ -276,8 +276,11 @@ export function createWatching({ local, membership, engine, send, position, even
     charted(lives) {
       for (const life of heardAt.keys()) if (!lives.has(life)) heardAt.delete(life)
       for (const room of rooms.values()) {
+        if (room.from === HERE) continue
         const owner = membership().ownerOf(room.shard)
-        if (room.from !== HERE && owner && owner.life !== room.from) ask(room)
+        // One that gave it away and has it back has let us out, and we may never have heard of the one between.
+        const isBack = (membership().chart().epochs[room.shard] ?? -1) > room.epoch
+        if (owner && (owner.life !== room.from || isBack)) ask(room)
       }
     },
     anew() {

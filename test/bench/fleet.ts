@@ -5,6 +5,7 @@ import { shardOf } from '../../runtime/cluster/shards.ts'
 import { openDatabase } from '../../sql/database.ts'
 import { migrate } from '../../sql/migrate.ts'
 import { demo, keepTenant } from '../../sql/tenants.ts'
+import { isSettled } from '../support/settled.ts'
 import { until } from '../support/until.ts'
 import { startWorker, type Worker } from './worker.ts'
 
@@ -63,19 +64,12 @@ export async function startFleet(ground: Ground, file: string, count: number, mo
     owners = rows.map(({ node }) => (node === null ? -1 : Number(node.slice(6))))
   }
   try {
-    for (let at = 0; at < count; at++)
-      nodes.push(
-        startWorker(file, { BENCH_SETTINGS: JSON.stringify({ ...usual, DATABASE_URL: ground.url, NODE_NAME: `bench-${at}`, ...more }) }),
-      )
+    const names = Array.from({ length: count }, (_, at) => `bench-${at}`)
+    for (const name of names)
+      nodes.push(startWorker(file, { BENCH_SETTINGS: JSON.stringify({ ...usual, DATABASE_URL: ground.url, NODE_NAME: name, ...more }) }))
     await Promise.all(nodes.map((node) => node.ask('url')))
-    await until(
-      async () => {
-        await chart()
-        return new Set(owners).size === count && !owners.includes(-1)
-      },
-      'every node to have its share',
-      60_000,
-    )
+    await until(() => isSettled(ground.sql, names), 'every shard to be where it stays', 60_000)
+    await chart()
   } catch (error) {
     await close()
     throw error

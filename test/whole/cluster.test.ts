@@ -11,6 +11,7 @@ import { type TestClient, cursorOf, read, reading, readFrom, testClient } from '
 import { type NexusProcess, failsToStart, startNexus } from '../support/process.ts'
 import { providerDouble } from '../support/provider.ts'
 import { modelsAt, until } from '../support/server.ts'
+import { isSettled } from '../support/settled.ts'
 
 const double = await providerDouble()
 const question = 'Please explain how the tides of the sea come about. A short answer will do.'
@@ -45,11 +46,7 @@ async function withFleet(names: string[], more: Record<string, string>, run: (fl
   try {
     const nodes: NexusProcess[] = []
     for (const one of names) nodes.push(await start(one))
-    await until(async () => {
-      const rows = await sql<{ node: string; count: number }[]>`select node, count(*)::int as count from shards
-        where name is null and life in (select life from nodes) group by node`
-      return rows.length === names.length && rows.reduce((sum, { count }) => sum + count, 0) === 1024
-    }, 'every node has its share')
+    await until(() => isSettled(sql, names), 'every shard is where it stays')
     await run({
       nodes,
       start,

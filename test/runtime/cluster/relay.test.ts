@@ -64,6 +64,7 @@ function fleet(...names: string[]) {
       membership: () => ({
         voiceOf: () => known(),
         ownerOf: () => (world.owner === undefined ? undefined : ({ node: world.owner, life: world.owner } as never)),
+        chart: () => ({ epochs: { [shard]: world.epoch } }) as never,
         isSilent: () => world.isSilent,
         peers: () => names.filter((other) => other !== name).map((other) => ({ node: other, life: other }) as never),
       }),
@@ -149,14 +150,14 @@ function fleet(...names: string[]) {
         await settled()
       }
     },
-    /** The shard goes to this node; whoever had it before hears of it unless it is dead. */
-    async move(to: string, { dead }: { dead?: string } = {}) {
+    /** The shard goes to this node; whoever had it before hears of it unless it is dead, and others unless it is not known to them. */
+    async move(to: string, { dead, isKnown = () => true }: { dead?: string; isKnown?: (node: string) => boolean } = {}) {
       const from = world.owner
       world.owner = to
       world.epoch++
       if (dead) nodes.delete(dead)
       if (from && from !== dead) at(from).relay.lost(all)
-      for (const { relay } of nodes.values()) relay.charted()
+      for (const [name, { relay }] of nodes) if (isKnown(name)) relay.charted()
       at(to).relay.gained(all)
       await settled()
     },
@@ -328,6 +329,24 @@ test('an owner that cannot yet say who may speak asks again in a while, and not 
   await deliver(count)
   assert.is(asked, 1)
   assert.is(at('b').reading().text, 'Because ')
+})
+
+test('an owner that has a conversation back is heard by those who never knew of the one between', async () => {
+  const { at, deliver, move } = fleet('a', 'b', 'c')
+  at('b').watch()
+  await deliver()
+  at('a').tell('turn.started')
+  at('a').say('Because ')
+  await deliver()
+  await move('c', { isKnown: (node) => node !== 'b' })
+  await deliver()
+  await move('a', { dead: 'c' })
+  await deliver()
+  at('a').say('of scattering.')
+  at('a').tell('reply.finished', finished('Because of scattering.'))
+  at('a').tell('turn.finished')
+  await deliver()
+  assert.equal(at('b').reading(), { text: 'Because of scattering.', seq: 3, faults: [] })
 })
 
 test('a node that lives anew hears again what others tell', async () => {
