@@ -113,6 +113,17 @@ export function fleetStoryOf(single: Story): Story {
     for (const [chat, { tabs }] of single.chats.entries())
       acts.push({ at: at + 5 + late.below(60), do: 'say', chat, tab: late.below(tabs), text: `and then? #c${chat}m${90 + chat}` })
   }
+  // Who dies with what it was just given was perhaps known to those alone who gave it: to one at least only by letters of others.
+  const brief = of('act', 'brief')
+  if (brief.happens(0.15)) {
+    const at = brief.pick(said).at + Math.round(brief.delay(0, 2_500))
+    const after = 10 + brief.below(40)
+    acts.push(
+      { at, do: 'store.cut', node: brief.below(nodes), torn: false, ms: 1_500 + brief.below(2_000) },
+      { at: at + 1, do: 'node.join' },
+      { at: at + 2, do: 'node.kill', node: nodes, after, stage: brief.pick(['sent', 'done'] as const) },
+    )
+  }
   return {
     ...single,
     // What a story of one node takes for a rough sea, nobody would run several on.

@@ -269,6 +269,8 @@ export async function playFleet(
       if (!mine?.node?.isAlive() || !gate || gate.isShut()) return
       tell(mine.name, 'stands still')
       gate.shut()
+      // A stop reaches nobody there.
+      providers.disown(mine.node.incarnation)
       mine.node.cables.undo()
       mine.lane?.undo()
       time.after(ms, () => {

@@ -373,6 +373,18 @@ export const bugs: Bug[] = [
   },
   {
     kind: 'fleet',
+    name: 'an owner that has a conversation back is not asked anew',
+    isOpen: true,
+    edits: [
+      {
+        file: 'runtime/cluster/watching.ts',
+        find: 'if (owner && (owner.life !== room.from || isBack)) ask(room)',
+        replace: 'if (owner && owner.life !== room.from) ask(room)',
+      },
+    ],
+  },
+  {
+    kind: 'fleet',
     name: 'who has said everything stays where the conversation was',
     edits: [
       {
