@@ -97,13 +97,18 @@ export function fleetStoryOf(single: Story): Story {
     const chance = of('clock', n)
     return chance.happens(0.15) ? Math.round((chance.next() - 0.5) * 7_200_000) : 0
   })
-  // Who wakes up out of reach of the store learns from nobody there that its time is over: all it has is what it knows itself.
+  // Who wakes up out of reach of the store and of the others learns from nobody that its time is over: all it has is what it knows itself.
   const far = of('act', 'far')
   if (redis && far.happens(0.15)) {
     const node = far.below(nodes)
     const at = far.pick(said).at + Math.round(far.delay(0, 2_500))
     const ms = 5_500 + far.below(3_500)
-    acts.push({ at, do: 'node.pause', node, ms }, { at: at + 1, do: 'store.cut', node, torn: false, ms: ms + 6_000 })
+    const from = Array.from({ length: nodes }, (_, n) => n).filter((n) => n !== node)
+    acts.push(
+      { at, do: 'node.pause', node, ms },
+      { at: at + 1, do: 'store.cut', node, torn: false, ms: ms + 6_000 },
+      { at: at + 1, do: 'letters.cut', from, to: [node], both: true, known: false, ms: ms + 6_000 },
+    )
   }
   // What is said in a conversation at hand while its owner does not reach the store arrives there under an owner of before.
   const late = of('act', 'late')

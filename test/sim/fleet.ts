@@ -234,6 +234,11 @@ export async function playFleet(
     settle(mine, down)
   }
 
+  /** It stands still, hears nothing, or counts as gone while it lives: a stop of what it does may not reach it. */
+  function escape({ node }: Seat) {
+    if (node) providers.disown(node.incarnation)
+  }
+
   /** Comes back after so long, or never where somebody else is there who knows everything. */
   function settle(mine: Seat, down: number | undefined) {
     if (mine.gone) return
@@ -269,8 +274,7 @@ export async function playFleet(
       if (!mine?.node?.isAlive() || !gate || gate.isShut()) return
       tell(mine.name, 'stands still')
       gate.shut()
-      // A stop reaches nobody there.
-      providers.disown(mine.node.incarnation)
+      escape(mine)
       mine.node.cables.undo()
       mine.lane?.undo()
       time.after(ms, () => {
@@ -285,6 +289,7 @@ export async function playFleet(
       tell(mine.name, 'leaves')
       mine.leaving = true
       void node.leave(2_000).then((left) => {
+        if (!node.isAlive()) return // killed on its way out, and its place is taken
         tell(mine.name, `has left, and ${left} pieces of work`)
         void mine.lane?.db.sql.end({ timeout: 1 })
         node.end()
@@ -296,6 +301,7 @@ export async function playFleet(
     },
     'letters.cut'({ from, to, both, known, ms }) {
       const names = (places: number[]) => places.flatMap((place) => seats[place]?.name ?? [])
+      for (const place of both ? [...from, ...to] : to) if (seats[place]) escape(seats[place])
       network.cut(names(from), names(to), ms, known)
       if (both) network.cut(names(to), names(from), ms, known)
     },
@@ -303,6 +309,7 @@ export async function playFleet(
       const mine = seats[node]
       if (!mine) return
       mine.storeCut = { until: time.ticks() + ms, torn }
+      escape(mine)
       for (const cables of [mine.node?.cables, mine.lane]) {
         if (torn) cables?.tear()
         else cables?.undo()
@@ -316,6 +323,7 @@ export async function playFleet(
     'redis.away': ({ ms, hangs }) => redis.leave(ms, hangs),
     'lock.lost'({ node }) {
       const mine = seats[node]
+      if (mine) escape(mine)
       mine?.node?.cables.tear()
       mine?.lane?.tear()
     },

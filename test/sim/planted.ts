@@ -261,13 +261,11 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'work is taken over under any epoch',
-    isOpen: true,
     edits: [{ file: 'sql/012_fenced.sql', find: 'on own.shard = h.shard and own.epoch = h.epoch', replace: 'on own.shard = h.shard' }],
   },
   {
     kind: 'fleet',
     name: 'a lease that has run out is renewed',
-    isOpen: true,
     edits: [
       {
         file: 'sql/011_cluster.sql',
@@ -280,7 +278,6 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'a lease elsewhere that has run out proves a life',
-    isOpen: true,
     edits: [{ file: 'runtime/cluster/membership.ts', find: 'if (runs && life === me.life', replace: 'if (life === me.life' }],
   },
   {
@@ -374,7 +371,6 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'an owner that has a conversation back is not asked anew',
-    isOpen: true,
     edits: [
       {
         file: 'runtime/cluster/watching.ts',
