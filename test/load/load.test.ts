@@ -48,8 +48,12 @@ test('messages go out at their time, and the time counts from there', async () =
     onEntry: (_, entry) => void (entry.t === 'sent' && times.push(entry.at)),
   })
   assert.is(counts.sent, 12)
-  const steps = times.slice(1).map((at, before) => at - (times[before] as number))
-  assert.ok(Math.abs(steps.reduce((sum, one) => sum + one) / steps.length - 50) < 10, steps.map(Math.round).join(' '))
+  // A machine that stands still makes some late, and the tester says by how much.
+  const off = times.map((at, n) => at - (times[0] as number) - 50 * n)
+  assert.ok(
+    off.every((one) => Math.abs(one) < 10 + (figures.late.max ?? 0)),
+    `${off.map(Math.round).join(' ')}, late ${figures.late.max}`,
+  )
   assert.ok((figures.endToEnd.p50 ?? 0) >= 50, 'eleven words at five milliseconds')
 })
 
