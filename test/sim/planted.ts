@@ -305,15 +305,6 @@ export const bugs: Bug[] = [
   },
   {
     kind: 'fleet',
-    name: 'words are told whatever epoch they are of',
-    isOpen: true,
-    edits: [
-      { file: 'runtime/cluster/watching.ts', find: 'if (room.from !== from.life || epoch < room.epoch) return void stale++', replace: '' },
-      { file: 'runtime/cluster/watching.ts', find: 'if (room.from === HERE || epoch < room.epoch) return void stale++', replace: '' },
-    ],
-  },
-  {
-    kind: 'fleet',
     name: 'nobody looks for what waits when a word got lost',
     edits: [
       { file: 'runtime/host/patrol.ts', find: 'await takeWaiting()\n      await giveBack()', replace: 'await giveBack()' },
@@ -325,15 +316,6 @@ export const bugs: Bug[] = [
     name: 'letters that are missing are missed by nobody',
     edits: [{ file: 'runtime/cluster/cluster.ts', find: 'relay.gap(from)\n', replace: 'return\n' }],
   },
-  {
-    kind: 'fleet',
-    name: 'a shard is given away with steps under way',
-    isOpen: true,
-    edits: [
-      { file: 'runtime/cluster/cluster.ts', find: 'giving: (shards) => served().host.quiet(shards)', replace: 'giving: async () => {}' },
-    ],
-  },
-  // What simulated fleets have found in the code itself, planted again.
   {
     kind: 'fleet',
     name: 'time that is corrected is no whole number',

@@ -6,8 +6,9 @@ import { type Membership, createMembership } from '../../../runtime/cluster/memb
 import { FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import { silent } from '../../../runtime/watch/log.ts'
+import { enterNode } from '../../../sql/cluster.ts'
 import type { Database } from '../../../sql/database.ts'
-import { handClock } from '../../support/clock.ts'
+import { handClock, settled } from '../../support/clock.ts'
 import { stores } from '../../support/postgres.ts'
 import { ward } from '../../support/ward.ts'
 
@@ -23,6 +24,7 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, is
   const told: string[] = []
   let isElsewhere = true
   let isAway = false
+  let giving = Promise.resolve()
   const lane = {
     sql: new Proxy(db.sql, {
       apply: (sql, _, asked: never[]) => (isAway ? Promise.reject(new Error('away')) : Reflect.apply(sql, undefined, asked)),
@@ -46,7 +48,7 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, is
       surrendered: () => void told.push('surrendered'),
       gained() {},
       lost() {},
-      giving: async () => {},
+      giving: () => giving,
       resumed() {},
       news() {},
       charted() {},
@@ -64,6 +66,7 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, is
       db,
       elsewhere: (is) => (isElsewhere = is),
       setClock: (by) => (set += by),
+      steps: (over) => (giving = over),
       async away(ms) {
         isAway = true
         await clock.pass(ms)
@@ -85,6 +88,8 @@ interface Given {
   elsewhere(is: boolean): void
   /** Somebody sets the clock of this machine. */
   setClock(by: number): void
+  /** Steps that are under way in whatever is given away next. */
+  steps(over: Promise<void>): void
   /** The store does not answer for so many milliseconds. */
   away(ms: number): Promise<void>
 }
@@ -150,6 +155,39 @@ for (const variant of stores()) {
     setClock(3_600_000)
     assert.is(member.skew(), before - 3_600_000)
   })
+
+  about(
+    'a shard is given away once the steps that are under way in it are over, and takes no new ones meanwhile',
+    async ({ member, db, steps }) => {
+      let over = () => {}
+      steps(
+        new Promise((resolve) => {
+          over = resolve
+        }),
+      )
+      const heir = {
+        node: 'n2',
+        life: 'n2.1',
+        machines: { conversation: 1 },
+        version: '1',
+        url: undefined,
+        application: 'test',
+        lease: LEASE,
+      }
+      await enterNode(db, { ...heir, hasLock: false })
+      const given = async () => (await db.sql<{ shard: number }[]>`select shard from shards where life = 'n2.1'`).map(({ shard }) => shard)
+      const look = member.look()
+      while (member.held().length === SHARDS) await settled(1)
+      // Time enough to give them away all the same.
+      for (let looks = 0; looks < 20; looks++) assert.equal(await given(), [])
+      over()
+      await look
+      const theirs = await given()
+      assert.ok(theirs.length > 0 && theirs.length < SHARDS, `${theirs.length} shards`)
+      for (const shard of theirs) assert.is(member.voiceOf(shard), undefined)
+      assert.is(member.held().length, SHARDS - theirs.length)
+    },
+  )
 
   about('who was buried begins a new life, whatever is proven elsewhere', async ({ member, db, told }) => {
     await db.sql`delete from nodes`

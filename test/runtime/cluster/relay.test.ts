@@ -309,6 +309,35 @@ test('frames of an owner who was replaced are not heard', async () => {
   assert.is(at('c').relay.counts().stale, 2)
 })
 
+test('the answer of an owner who was replaced is not believed, by whoever watches or owns', async () => {
+  const { at, deliver, move, world } = fleet('a', 'b', 'c')
+  for (const name of ['b', 'c']) at(name).watch()
+  await deliver()
+  at('a').tell('turn.started')
+  await deliver()
+  await move('b', { dead: 'a' })
+  await deliver()
+  const late = { type: 'watched', room, epoch: world.epoch - 1, seq: 1, live: { turn: 't1', attempt: 1, text: 'ghost' } }
+  for (const name of ['b', 'c']) at(name).relay.hear({ node: 'a', life: 'a' }, late)
+  at('b').say('Because of scattering.')
+  at('b').tell('reply.finished', finished('Because of scattering.'))
+  await deliver()
+  for (const name of ['b', 'c']) assert.equal(at(name).reading(), { text: 'Because of scattering.', seq: 2, faults: [] }, name)
+})
+
+test('who watches what rests here misses nothing of what the next owner tells before it is asked', async () => {
+  const { at, deliver, move, stored } = fleet('a', 'b')
+  stored.push({ seq: 1, name: 'turn.finished', payload: { turn: 't0' } })
+  at('a').watch()
+  await move('b')
+  at('b').tell('turn.started')
+  await deliver()
+  assert.equal(
+    at('a').heard.map(({ name }) => name),
+    ['turn.started'],
+  )
+})
+
 test('an owner that cannot yet say who may speak asks again in a while, and not as fast as it can', async () => {
   const { at, deliver, move, clock } = fleet('a', 'b')
   at('b').watch()

@@ -1,5 +1,6 @@
 /** The order of things in the host, on a store that is a map and a clock that a test moves. */
 import { nobodyElse } from '../../../runtime/cluster/others.ts'
+import { shardOf } from '../../../runtime/cluster/shards.ts'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Unstorable } from '../../../runtime/host/committer.ts'
@@ -144,6 +145,20 @@ test('an unknown conversation is refused where nobody brings it into the world',
     .catch((error: { code: string }) => error.code)
   assert.is(why, 'conversation.unknown')
   assert.equal(log, ['load c'])
+})
+
+test('shards are quiet once the steps that had begun in them are over, whatever begins elsewhere', async () => {
+  const { host, say, log } = simulated()
+  const here = new Set([shardOf('c')])
+  await host.quiet(here)
+  const told = say('c', 'm1')
+  await host.quiet(here)
+  assert.equal(log, ['load c', 'commit c', 'told c'])
+  await told
+  const elsewhere = say('d', 'm2')
+  await host.quiet(here)
+  assert.not(log.includes('told d'))
+  await elsewhere
 })
 
 test('a node that has room for one keeps the order of all', async () => {
