@@ -163,6 +163,8 @@ export function createCluster(needs: ClusterNeeds): Cluster {
       news: (moves) => tellAll({ type: 'map', moves }),
       charted(chart) {
         relay.charted()
+        const lives = new Set(chart.nodes.map(({ life }) => life))
+        for (const { node, life } of known.nodes) if (!lives.has(life)) post?.forget({ node, life })
         for (const event of changesBetween(known, chart, clock.now())) observe(event)
         known = chart
       },

@@ -26,6 +26,8 @@ export interface Letter {
 export interface Post {
   /** Never throws. What could not be carried shows at the other side as a gap. The letter is written down at once: it may change after. */
   send(to: Peer, letter: Letter): void
+  /** This life is over: nothing is kept for it, and it is told nothing more of what it was sent. */
+  forget(to: Peer): void
   /** From now on letters are read; resolves when every carrier listens that can. */
   open(hear: Hearing): Promise<void>
   /** Sends what waits, then falls silent and closes the carriers. */
@@ -178,6 +180,7 @@ export function createPost({ me, secret, prefix, carriers, clock, log }: Needs):
       outgoingTo(to).send(letter)
       if (!stopPulse) beat()
     },
+    forget: (to) => void outgoing.delete(addressOf(to)),
     async open(hears) {
       hearing = hears
       await Promise.all(

@@ -58,6 +58,22 @@ test('a batch has at most 64 letters and 64 KB, and a longer letter is one of it
   assert.is(one.post.counts.sent, 135)
 })
 
+test('a life that is over is told no numbers any more, and the next one begins with none missing', async () => {
+  const world = posts()
+  const one = await world.node('a')
+  await world.node('b')
+  for (const life of ['1', '2']) one.post.send(peer('b', life), letter('news'))
+  await world.settled()
+  one.post.forget(b)
+  world.parcels.length = 0
+  await world.pass(3_000)
+  assert.equal([...new Set(world.parcels.map(({ to }) => to))], ['test:b/2'])
+  const next = await world.node('b', { life: '3' })
+  one.post.send(peer('b', '3'), letter('more'))
+  await world.settled()
+  assert.equal(next.heard, ['more'])
+})
+
 test('under load a batch leaves every three milliseconds, or as seldom as the carrier wants', async () => {
   for (const [pause, most] of [
     [0, 3],
