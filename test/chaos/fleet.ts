@@ -55,6 +55,8 @@ export interface Fleet {
 
 /** Milliseconds that a node may take to its end. */
 const PATIENCE = 45_000
+/** Starts in a row of one node, of which each may end before it is ready. */
+const RISES = 4
 
 /** Resolves when every node is ready. */
 export async function openFleet(needs: FleetNeeds): Promise<Fleet> {
@@ -119,6 +121,18 @@ export async function openFleet(needs: FleetNeeds): Promise<Fleet> {
     })
   }
 
+  /** A named instant may lie in the start itself, and the life after it has another. */
+  async function rise(node: FleetNode) {
+    for (let tries = 1; ; tries++) {
+      if (!node.alive()) node.start()
+      try {
+        return await node.ready()
+      } catch (error) {
+        if (tries === RISES) throw error
+      }
+    }
+  }
+
   const fleet: Fleet = {
     nodes,
     node(wanted) {
@@ -149,11 +163,8 @@ export async function openFleet(needs: FleetNeeds): Promise<Fleet> {
     async heal() {
       for (const proxy of proxies) proxy.clear()
       if (network) for (const place of network.places) await place.heal()
-      for (const node of nodes) {
-        node.thaw()
-        if (!node.alive()) node.start()
-      }
-      await Promise.all(nodes.map((node) => node.ready()))
+      for (const node of nodes) node.thaw()
+      await Promise.all(nodes.map(rise))
     },
     async close() {
       for (const proxy of proxies) proxy.clear()
