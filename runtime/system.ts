@@ -215,7 +215,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   opened.push(sockets.close)
   rooms = sockets.rooms
   depart = () => sockets.leave(5_000)
-  if (redis) sockets.io.adapter(redis.adapter())
+  if (redis && cluster) sockets.io.adapter(redis.adapter(cluster.name))
   watched = openOperators({
     namespace: sockets.io.of('/operators'),
     authenticate,

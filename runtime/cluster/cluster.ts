@@ -23,6 +23,8 @@ import { shardOf } from './shards.ts'
 const none: PostCounts = { sent: 0, batches: 0, lost: 0, heard: 0, gaps: 0, repeated: 0, ignored: 0 }
 
 export interface Cluster {
+  /** Tells it from others that share a Redis or a PostgreSQL. */
+  name: string
   membership: Membership
   /** The bus of all nodes, and where its watchers stand. */
   relay: Relay
@@ -64,8 +66,11 @@ export interface ClusterNeeds {
   observe?(event: ClusterEvent): void
 }
 
+export const nameOf = ({ id }: { id: string }) => `nexus:${id}`
+
 export function createCluster(needs: ClusterNeeds): Cluster {
   const { db, lane, local, facts, node, clock, log, tolerance = 1_000, observe = () => {} } = needs
+  const name = nameOf(facts)
   let known = emptyChart()
   let post: ReturnType<typeof createPost> | undefined
   let engine: Engine | undefined
@@ -117,7 +122,7 @@ export function createCluster(needs: ClusterNeeds): Cluster {
     post = createPost({
       me,
       secret: facts.secret,
-      prefix: `nexus:${facts.id}`,
+      prefix: name,
       carriers: needs.carriers(),
       clock,
       log,
@@ -175,6 +180,7 @@ export function createCluster(needs: ClusterNeeds): Cluster {
   })
 
   return {
+    name,
     membership,
     relay,
     others: {

@@ -10,7 +10,7 @@ import type { Bus } from './bus.ts'
 import { notifyCarrier } from './carrier.notify.ts'
 import { redisCarrier } from './carrier.redis.ts'
 import type { ClusterEvent } from './changes.ts'
-import { type Cluster, createCluster } from './cluster.ts'
+import { type Cluster, createCluster, nameOf } from './cluster.ts'
 import { redisLease } from './lease.redis.ts'
 import { openFacts } from './ownership.ts'
 import type { openRedis } from './redis.ts'
@@ -57,7 +57,7 @@ export async function joinCluster({ db, url, config, redis, node, version, local
       ...(pooled ? [] : [notifyCarrier({ db, url, log })]),
     ],
     ...(!pooled && { watchLock: (key: number) => watchLock(url, key) }),
-    ...(redis && { lease: redisLease({ redis: redis.commands, prefix: `nexus:${facts.id}` }) }),
+    ...(redis && { lease: redisLease({ redis: redis.commands, prefix: nameOf(facts) }) }),
     drained,
     observe,
     ousted() {

@@ -24,8 +24,8 @@ export async function openRedis(url: string) {
   })
   return {
     commands,
-    /** Carries the control messages of Socket.IO. */
-    adapter: () => createAdapter(quiet, control, { publishOnSpecificResponseChannel: true }),
+    /** Carries the control messages of Socket.IO, and none of whoever else uses this Redis: they could close our sockets. */
+    adapter: (cluster: string) => createAdapter(quiet, control, { key: `${cluster}:socket.io`, publishOnSpecificResponseChannel: true }),
     async close() {
       control.disconnect()
       commands.disconnect()

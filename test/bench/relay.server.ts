@@ -51,7 +51,7 @@ const desk = createDesk({ db, engine, maxLength: 10_000, policy: {}, isDraining:
 const http = createServer()
 const sockets = openSockets({ http, db, bus, stage: bus, desk, authenticate, log: silent, origins: [], frameLimit: 64_000 })
 cluster.serve({ engine, begun: (...who) => sockets.rooms.begun(...who) })
-if (redis) sockets.io.adapter(redis.adapter())
+if (redis) sockets.io.adapter(redis.adapter(cluster.name))
 await engine.start()
 await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
 atEnd(async () => {

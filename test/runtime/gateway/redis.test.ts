@@ -1,8 +1,13 @@
 /** Redis is asked for by a setting: then it must be there at start, and its loss costs no conversation. */
+import { createAdapter } from '@socket.io/redis-adapter'
+import { Redis } from 'ioredis'
+import { Server } from 'socket.io'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { openRedis } from '../../../runtime/cluster/redis.ts'
 import { testClient } from '../../support/client.ts'
 import { testServer } from '../../support/server.ts'
+import { until } from '../../support/until.ts'
 
 const url = process.env.TEST_REDIS_URL
 
@@ -29,6 +34,28 @@ else {
       client.close()
     } finally {
       await server.stop()
+    }
+  })
+
+  test('control messages reach the nodes of a cluster, and nobody else who uses the same Redis', async () => {
+    const nodes = await Promise.all(['nexus:one', 'nexus:one', 'nexus:two'].map(async (name) => ({ name, redis: await openRedis(url) })))
+    // Of another project, under the names of whoever chooses none.
+    const [publisher, subscriber] = [new Redis(url), new Redis(url)]
+    try {
+      const servers = [...nodes.map(({ name, redis }) => redis.adapter(name)), createAdapter(publisher, subscriber)].map((adapter) =>
+        new Server().adapter(adapter),
+      )
+      const heard: string[][] = servers.map(() => [])
+      servers.forEach((io, at) => io.on('said', (what: string) => heard[at]?.push(what)))
+      const counts = () => Promise.all(servers.map((io) => io.of('/').adapter.serverCount()))
+      await until(async () => String(await counts()) === '2,2,1,1', 'everybody to listen')
+      for (const [at, io] of servers.entries()) io.serverSideEmit('said', `by ${at}`)
+      await until(() => heard[0]!.length > 0 && heard[1]!.length > 0, 'the nodes to hear each other')
+      assert.equal(heard, [['by 1'], ['by 0'], [], []])
+    } finally {
+      await Promise.all(nodes.map(({ redis }) => redis.close()))
+      publisher.disconnect()
+      subscriber.disconnect()
     }
   })
 }
