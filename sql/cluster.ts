@@ -30,15 +30,10 @@ export async function holdLock({ sql }: Home, node: string): Promise<boolean> {
   return row.got
 }
 
-/** Resolves once nobody holds the lock of this number: its process is gone, or its connection is. */
+/** Resolves once nobody holds the lock of this number: its process is gone, or its connection is. The session must be patient. */
 export async function awaitLock({ sql }: Home, key: number): Promise<void> {
-  await sql.begin((tx) => [
-    tx`set local statement_timeout = 0`,
-    tx`set local lock_timeout = 0`,
-    // Whoever waits for a lock does not notice that its own process is gone.
-    tx`set local client_connection_check_interval = 1000`,
-    tx`select pg_advisory_xact_lock(${key})`,
-  ])
+  // A transaction of its own: the server lets the lock go at once, also where nobody is left to tell it to.
+  await sql`select pg_advisory_xact_lock(${key})`
 }
 
 export interface Entry {

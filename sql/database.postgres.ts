@@ -41,16 +41,18 @@ interface Manner {
   application?: string
   /** A pooler hands its sessions around: a statement that one of them has prepared is unknown to the next. */
   isPooled?: boolean
+  /** Settings of its session from the start; a pooler lets none through. */
+  session?: Record<string, number>
 }
 
-export const connect = (url: string, max: number, { application = 'nexus', isPooled = false }: Manner = {}): Sql =>
+export const connect = (url: string, max: number, { application = 'nexus', isPooled = false, session = {} }: Manner = {}): Sql =>
   withMortalTransactions(
     withArrays(
       postgres(url, {
         ...options,
         max,
         prepare: !isPooled,
-        connection: { ...options.connection, application_name: application },
+        connection: { ...options.connection, ...session, application_name: application },
         connect_timeout: 20, // above the cable's own, whose error says more
         ssl: false, // the cable encrypts
         // postgres.js takes any duplex stream for a socket; its documentation knows it, its types do not.

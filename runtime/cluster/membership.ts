@@ -24,6 +24,8 @@ import { createTakeover } from './takeover.ts'
 const PATIENCE = 2_000
 /** Milliseconds for a lease elsewhere. */
 const SOON = 500
+/** Milliseconds between two tries for our own lock. */
+export const LOCK_AGAIN = 50
 /** Milliseconds between looks at our own silence. */
 const CHECK = 250
 
@@ -93,8 +95,6 @@ class NameTaken extends Error {
   }
 }
 
-const asFault = (error: unknown) => error as Error
-
 export function createMembership(needs: MembershipNeeds): Membership {
   const { lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
   let me: Doer = { node, life: newLife() }
@@ -105,6 +105,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   let draining = false
   let toldDraining = false
   let toldSkew = false
+  let toldGhost = false
 
   const isFenced = () => state !== 'in' || proof.age() > FENCE
   const isSilent = () => state !== 'in' || proof.age() > SILENCE
@@ -148,9 +149,10 @@ export function createMembership(needs: MembershipNeeds): Membership {
   // A life ----------------------------------------------------------------------------------------------------------------
 
   async function enter() {
-    if (watchLock) await keepLock()
+    // Where a session that nobody has any more still holds it, the lease in the store says whether the name is free.
+    const hasLock = watchLock !== undefined && (await keepLock())
     const began = clock.ticks()
-    const entry = { ...me, machines, version, url: url(), application, hasLock: watchLock !== undefined, lease: LEASE }
+    const entry = { ...me, machines, version, url: url(), application, hasLock, lease: LEASE }
     if (!(await enterNode(lane, entry))) throw new NameTaken(node)
     proof.begins(began)
     state = 'in'
@@ -159,11 +161,12 @@ export function createMembership(needs: MembershipNeeds): Membership {
   }
 
   /** Somebody who looks whether we live holds the lock for a moment: only who finds it taken again and again has lost it. */
-  async function keepLock() {
+  async function keepLock(): Promise<boolean> {
     for (let tries = 1; !(await holdLock(lane, node)); tries++) {
-      if (tries === 5) throw new NameTaken(node)
-      await pause(50)
+      if (tries === 5) return false
+      await pause(LOCK_AGAIN)
     }
+    return true
   }
 
   function surrender(why: string) {
@@ -177,8 +180,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
 
   async function enterAnew() {
     surrender('the lease of this node has run out: what it had is somebody else’s')
-    // Without locks a life that may still have its lease in the store would keep our own name from us.
-    if (!watchLock) await leaveNode(lane, me.life)
+    // Where we do not get our lock, a life that may still have its lease in the store would keep our own name from us.
+    await leaveNode(lane, me.life)
     me = { node, life: newLife() }
     await enter()
     if (draining) await drainNode(lane, node)
@@ -220,13 +223,17 @@ export function createMembership(needs: MembershipNeeds): Membership {
     // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
     const oldest = lease && !isFenced() ? LATEST_BEAT : LEASE
     // Both go out together.
-    const [lock, beat] = await Promise.all([
-      watchLock && keepLock().then(() => undefined, asFault),
-      timely(beatNode(lane, me.life, oldest, seen)),
-    ])
-    if (lock) throw lock
+    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), timely(beatNode(lane, me.life, oldest, seen))])
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
+    if (hasLock) toldGhost = false
+    else if (!toldGhost) {
+      toldGhost = true
+      log.warn(
+        { node },
+        'a connection that is not ours any more holds the lock of this node: until the store drops it, only our lease tells that we live',
+      )
+    }
     const wasFenced = isFenced()
     proof.stored(began)
     noteTime(beat.now, clock.ticks() - began)

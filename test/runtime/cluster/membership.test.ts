@@ -2,23 +2,31 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Lease } from '../../../runtime/cluster/lease.ts'
-import { type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
+import { LOCK_AGAIN, type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
 import { FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import { silent } from '../../../runtime/watch/log.ts'
-import { enterNode } from '../../../sql/cluster.ts'
+import { enterNode, lockKey } from '../../../sql/cluster.ts'
 import type { Database } from '../../../sql/database.ts'
 import { handClock, settled } from '../../support/clock.ts'
 import { stores } from '../../support/postgres.ts'
 import { ward } from '../../support/ward.ts'
 
+/** At the next turn of the loop. */
+const at = (ring: () => void) => {
+  const turn = setImmediate(ring)
+  return () => clearImmediate(turn)
+}
+
 /** Milliseconds between its looks at its own silence. */
 const CHECK = 250
 
-/** On a store that knows no node; `isLone`: there is no lease beside it. */
-async function withMember(db: Database, use: (given: Given) => Promise<void>, isLone = false) {
+/** On a store that knows no node. */
+async function withMember(db: Database, use: (given: Given) => Promise<void>, { isLone = false, hasGhost = false }: Manner = {}) {
   await db.sql`delete from nodes`
   await db.sql`update shards set life = null, node = null`
+  const ghost = hasGhost ? await db.sql.reserve() : undefined
+  if (ghost) await ghost`select pg_advisory_lock(${lockKey('n1')})`
   const clock = handClock()
   let set = 0
   const told: string[] = []
@@ -39,9 +47,15 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, is
     version: '1',
     url: () => undefined,
     application: 'test',
-    clock: { ...clock, now: () => clock.now() + set },
+    clock: {
+      ...clock,
+      now: () => clock.now() + set,
+      // The store's answers take real time, and so do the pauses between two tries for a lock.
+      after: (ms, ring) => (ms === LOCK_AGAIN ? at(ring) : clock.after(ms, ring)),
+    },
     log: silent,
     ...(!isLone && { lease }),
+    ...(hasGhost && { watchLock: () => ({ free: new Promise<void>(() => {}), stop() {} }) }),
     newLife: () => `n1.${++lives}`,
     on: {
       born: async ({ life }) => void told.push(`born ${life}`),
@@ -77,7 +91,16 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, is
     })
   } finally {
     member.stop()
+    if (ghost) await ghost`select pg_advisory_unlock_all()`
+    ghost?.release()
   }
+}
+
+interface Manner {
+  /** There is no lease beside the store. */
+  isLone?: boolean
+  /** There are locks, and another session holds that of the node. */
+  hasGhost?: boolean
 }
 
 interface Given {
@@ -97,7 +120,7 @@ interface Given {
 for (const variant of stores()) {
   const test = suite(`membership (${variant.name})`)
   const { db } = ward(test, variant)
-  const about = (text: string, use: (given: Given) => Promise<void>, isLone?: boolean) => test(text, () => withMember(db(), use, isLone))
+  const about = (text: string, use: (given: Given) => Promise<void>, manner?: Manner) => test(text, () => withMember(db(), use, manner))
 
   about('while the store is away a lease elsewhere proves a life, which goes on with all that it had', async ({ member, told, away }) => {
     const epoch = member.epochOf(7)
@@ -147,7 +170,7 @@ for (const variant of stores()) {
       await member.look()
       assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
     },
-    true,
+    { isLone: true },
   )
 
   about('a clock that is set between two beats is seen at once', async ({ member, setClock }) => {
@@ -196,6 +219,28 @@ for (const variant of stores()) {
     assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
     assert.is(member.held().length, SHARDS)
   })
+
+  // The embedded store has one session, which gets every lock.
+  if (variant.name === 'postgres')
+    about(
+      'who lives goes on where a session that nobody has any more holds its lock, and the lease says whose the name is',
+      async ({ member, db, told }) => {
+        await member.look()
+        await member.look()
+        assert.equal(told, ['born n1.1'])
+        await db.sql`delete from nodes`
+        await member.look()
+        await member.look()
+        assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
+        assert.is(member.held().length, SHARDS)
+        // Another process lives under the name.
+        await db.sql`update nodes set life = 'other', beat_at = now()`
+        await member.look()
+        await member.look()
+        assert.equal(told.slice(3), ['surrendered', 'ousted'])
+      },
+      { hasGhost: true },
+    )
 
   test.run()
 }
