@@ -40,7 +40,9 @@ export const defaults: Omit<Plan, 'urls' | 'ramp' | 'seed'> = {
 
 export function planOf({ urls, ...given }: Omit<Partial<Plan>, 'urls'> & { urls: readonly string[] }): Plan {
   const plan = { ...defaults, ramp: 0, seed: Math.floor(Math.random() * 2 ** 31), ...given, urls: [...urls] }
-  return { ...plan, ramp: given.ramp ?? plan.sockets / CONNECTS }
+  // A run that is as short as the time to the first storm has it in its middle.
+  const stormEvery = given.stormEvery ?? (plan.duration > defaults.stormEvery ? defaults.stormEvery : plan.duration / 2)
+  return { ...plan, stormEvery, ramp: given.ramp ?? plan.sockets / CONNECTS }
 }
 
 export function startLoad({ textOf, onEntry, ...given }: LoadOptions): Load {

@@ -88,6 +88,20 @@ test('what does not hold is told with what was found, and the exit code is 1', a
   }
 })
 
+test('whoever expects one thing more excuses nothing: a server that tells something twice fails all the same', async () => {
+  const double = await startDouble({ lie: 'tells one twice' })
+  try {
+    const { code, out } = await load(
+      ...['--url', double.url, '--sockets', '2', '--rate', '10', '--duration', '0.5', '--expect', 'p99.firstToken<100000'],
+    )
+    assert.is(code, 1, out)
+    assert.match(out, /missed: duplicates=0 \(it is [1-9]/)
+    assert.not.match(out, /missed: p99/)
+  } finally {
+    await double.close()
+  }
+})
+
 test('two processes of people talk to the real server, stop it, cut their lines and read slowly, and nothing is amiss', async () => {
   const server = await testServer({ OFFLINE_PACE: '60' })
   const folder = await mkdtemp(join(tmpdir(), 'nexus-load-'))

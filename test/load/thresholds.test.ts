@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { Misuse } from './misuse.ts'
 import { sampleReport } from './samples.ts'
 import { faults, keysOf } from './tally.ts'
-import { missedBy, noFaults, readThresholds } from './thresholds.ts'
+import { missedBy, noFaults, readThresholds, withNoFaults } from './thresholds.ts'
 
 const slow = sampleReport({ gaps: 2, answered: 10 }, { firstToken: [100, 200, 400] }, { 'mailbox.full': 3 })
 const missed = (text: string) => missedBy(slow, readThresholds(text)).map((one) => one.text)
@@ -53,6 +53,14 @@ test('what is no threshold, or names nothing, is refused with a sentence', () =>
 test('without anything said, each kind of fault is missed by itself', () => {
   assert.equal(missedBy(sampleReport({ retracted: 3, drops: 5, refused: 1, unfinished: 1 }), noFaults), [])
   for (const name of keysOf(faults)) assert.equal(missedBy(sampleReport({ [name]: 1 }), noFaults), [{ text: `${name}=0`, found: 1 }])
+})
+
+test('whoever expects something more gives up nothing, but for the figure that is named', () => {
+  const texts = (text: string) => missedBy(sampleReport({ gaps: 2, doubled: 1 }), withNoFaults(readThresholds(text))).map((one) => one.text)
+  assert.equal(texts('sent=0'), ['gaps=0', 'doubled=0'])
+  assert.equal(texts('gaps<=2'), ['doubled=0'])
+  assert.equal(texts('gaps>=1,gaps<2'), ['doubled=0', 'gaps<2'])
+  assert.equal(texts('gaps<=2,doubled<2'), [])
 })
 
 test.run()

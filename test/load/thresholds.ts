@@ -5,6 +5,8 @@ import { type Counted, type Measure, counted, faults, keysOf, measures } from '.
 
 export interface Threshold {
   text: string
+  /** What it is about, as `gaps`. */
+  figure: string
   /** Undefined where nothing was measured. */
   found(report: Report): number | undefined
   holds(found: number): boolean
@@ -34,7 +36,7 @@ function readOne(text: string): Threshold {
   const found = figureNamed(name)
   if (!found) throw new Misuse(unknown(name))
   const limit = Number(value) * (unit === 's' ? 1000 : 1)
-  return { text: text.trim(), found, holds: (figure) => compare(figure, limit) }
+  return { text: text.trim(), figure: name, found, holds: (figure) => compare(figure, limit) }
 }
 
 function figureNamed(name: string): Threshold['found'] | undefined {
@@ -56,9 +58,15 @@ export function missedBy(report: Report, thresholds: readonly Threshold[]): Miss
   })
 }
 
-/** What holds of every sound server, when nobody expects anything else. */
+/** What holds of every sound server. */
 export const noFaults: Threshold[] = readThresholds(
   keysOf(faults)
     .map((name) => `${name}=0`)
     .join(','),
 )
+
+/** Who asks for more does not give up the rest: without faults all the same, but for a figure that is named, which then counts as it is named. */
+export function withNoFaults(asked: readonly Threshold[]): Threshold[] {
+  const named = new Set(asked.map(({ figure }) => figure))
+  return [...noFaults.filter(({ figure }) => !named.has(figure)), ...asked]
+}
