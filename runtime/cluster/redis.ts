@@ -2,33 +2,58 @@
 import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis } from 'ioredis'
 
+/** Milliseconds that a Redis may take to answer before it counts as gone, and between two signs of life that a listener asks for. */
+const PATIENCE = 3_000
+const PING = 5_000
+
 /** Asked for and not there means stop: never a silent fallback. */
 export async function openRedis(url: string) {
   const control = new Redis(url, {
     lazyConnect: true,
     maxRetriesPerRequest: 2,
-    connectTimeout: 3_000,
+    connectTimeout: PATIENCE,
+    socketTimeout: PATIENCE, // a connection that owes an answer for so long is made anew
     retryStrategy: (times) => Math.min(times * 100, 1_000),
   })
   control.on('error', () => {}) // each command that fails says so itself
-  await control.connect().catch((cause: Error) => {
+  await answers(control).catch((cause: Error) => {
     control.disconnect()
     throw new Error(`REDIS_URL is set and no Redis answers there: ${cause.message}`)
   })
   // Once the other one listens for messages it takes no other commands. What Redis does not hear at once is not kept for later.
   const commands = control.duplicate({ lazyConnect: false, maxRetriesPerRequest: 1, commandTimeout: 1_000 })
   commands.on('error', () => {})
-  // The adapter does not wait for what it publishes: without a Redis, somebody's typing would end the process.
-  const quiet = Object.assign(Object.create(commands) as Redis, {
-    publish: (...message: [string, string]) => commands.publish(...message).catch(() => 0),
-  })
+  // Nobody waits for these, neither the adapter nor ioredis when it is back: without a Redis, somebody's typing would end the process.
+  unheard(control, ['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe'])
+  unheard(commands, ['publish'])
+  // A cable that was cut says nothing to who only listens.
+  const pings = setInterval(() => void (control.status === 'ready' && control.ping().catch(() => {})), PING)
+  pings.unref()
   return {
     commands,
     /** Carries the control messages of Socket.IO, and none of whoever else uses this Redis: they could close our sockets. */
-    adapter: (cluster: string) => createAdapter(quiet, control, { key: `${cluster}:socket.io`, publishOnSpecificResponseChannel: true }),
+    adapter: (cluster: string) => createAdapter(commands, control, { key: `${cluster}:socket.io`, publishOnSpecificResponseChannel: true }),
     async close() {
+      clearInterval(pings)
       control.disconnect()
       commands.disconnect()
     },
+  }
+}
+
+/** A Redis that takes the connection and then hangs never says so. */
+async function answers(redis: Redis): Promise<void> {
+  let late: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error(`no answer within ${PATIENCE / 1_000} s`)), PATIENCE)
+  })
+  await Promise.race([redis.connect(), silence]).finally(() => clearTimeout(late))
+}
+
+/** Commands whose failure nobody hears of. */
+function unheard(redis: Redis, names: ('publish' | 'subscribe' | 'psubscribe' | 'unsubscribe' | 'punsubscribe')[]) {
+  for (const name of names) {
+    const command = redis[name].bind(redis) as (...given: unknown[]) => Promise<unknown>
+    Object.assign(redis, { [name]: (...given: unknown[]) => command(...given).catch(() => 0) })
   }
 }

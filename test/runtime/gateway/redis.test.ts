@@ -1,4 +1,6 @@
 /** Redis is asked for by a setting: then it must be there at start, and its loss costs no conversation. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis } from 'ioredis'
 import { Server } from 'socket.io'
@@ -8,6 +10,7 @@ import { openRedis } from '../../../runtime/cluster/redis.ts'
 import { testClient } from '../../support/client.ts'
 import { testServer } from '../../support/server.ts'
 import { until } from '../../support/until.ts'
+import { within } from '../../support/within.ts'
 
 const url = process.env.TEST_REDIS_URL
 
@@ -17,6 +20,24 @@ test('a Redis that does not answer stops the start with a sentence', async () =>
     said = error.message
   })
   assert.match(said, /REDIS_URL is set and no Redis answers there/)
+})
+
+test('a Redis that takes the connection and then hangs stops the start as well', async () => {
+  const mute = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  const opening = openRedis(`redis://127.0.0.1:${(mute.address() as AddressInfo).port}`)
+  try {
+    const said = await within(
+      10_000,
+      opening.then(
+        () => 'it is there',
+        (error: Error) => error.message,
+      ),
+    )
+    assert.match(said, /no Redis answers there: no answer within 3 s/)
+  } finally {
+    mute.close()
+  }
 })
 
 if (!url) console.log('redis.test.ts: no TEST_REDIS_URL, the tests with a server are left out')
@@ -35,6 +56,18 @@ else {
     } finally {
       await server.stop()
     }
+  })
+
+  test('what a lost Redis has not done for the adapter ends no process', async () => {
+    const redis = await openRedis(url)
+    const { adapter } = new Server().adapter(redis.adapter('nexus:one')).of('/')
+    await redis.close()
+    // Each of these rejects, and neither Socket.IO nor ioredis waits for any; unheard of, the first would end this process.
+    await Promise.all([
+      adapter.close(),
+      adapter.broadcast({ type: 2, nsp: '/', data: ['typing'] }, { rooms: new Set(), except: new Set() }),
+    ])
+    await new Promise(setImmediate)
   })
 
   test('control messages reach the nodes of a cluster, and nobody else who uses the same Redis', async () => {
