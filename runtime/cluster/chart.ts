@@ -9,13 +9,16 @@ export interface Chart extends ShardMap {
 
 export const emptyChart = (): Chart => ({ nodes: [], epochs: [], lives: [], machines: {}, jobs: {} })
 
-/** What a look has shown, on top of what is known: the newer of both for each shard, as a letter may be younger than the look. */
-export function newest(known: Chart, nodes: StoredNode[], map: ShardMap): Chart {
+/**
+ * What a look has shown. Of the shards that were heard of while it was under way, what is newer of both. Of all others the store is
+ * right, even where it says less than we know: one that has taken the place of another may have lost the last takeovers.
+ */
+export function newest(known: Chart, nodes: StoredNode[], map: ShardMap, isYounger: (shard: number) => boolean): Chart {
   const epochs = [...map.epochs]
   const lives = [...map.lives]
   for (const [shard, epoch] of known.epochs.entries()) {
     // A letter that came before the first look knows of some shards only, and of the others nothing.
-    if (!(epoch > (epochs[shard] ?? -1))) continue
+    if (!isYounger(shard) || !(epoch > (epochs[shard] ?? -1))) continue
     epochs[shard] = epoch
     lives[shard] = known.lives[shard] as string
   }
@@ -51,6 +54,8 @@ export interface Plan {
   claim: Bequest[]
   /** Ours, and somebody else's by right. */
   give: { shard: number; to: string }[]
+  /** How many nobody has, as no node that lives knows the machines in them. */
+  orphans: number
 }
 
 /** Who may be given shards: whoever lives and is not on its way out. */
@@ -72,12 +77,14 @@ function heirsOf(chart: Chart, candidates: StoredNode[]): (Candidate | undefined
 /** What this life has to do so that every shard comes to its heir. A shard that nobody can have stays where it is. */
 export function planFor(life: string, chart: Chart, lease: number): Plan {
   const living = new Set(chart.nodes.map((one) => one.life))
-  const heirs = heirsOf(chart, candidatesOf(chart.nodes, lease))
-  const plan: Plan = { claim: [], give: [] }
+  const candidates = candidatesOf(chart.nodes, lease)
+  const heirs = heirsOf(chart, candidates)
+  const plan: Plan = { claim: [], give: [], orphans: 0 }
   for (const [shard, owner] of chart.lives.entries()) {
     const heir = heirs[shard]
-    if (!heir) continue
-    if (owner === life) {
+    if (!heir) {
+      if (candidates.length > 0 && !living.has(owner)) plan.orphans++
+    } else if (owner === life) {
       if (heir.life !== life) plan.give.push({ shard, to: heir.life })
     } else if (heir.life === life && !living.has(owner)) plan.claim.push({ shard, epoch: chart.epochs[shard] as number, to: life })
   }

@@ -17,7 +17,9 @@ export interface Holdings {
   /** Everything that is ours and stays. */
   held(): Held[]
   count(): number
-  /** What a look has shown; without a map nothing has moved since the look before. */
+  /** Begins a look: what is heard of from now on may be younger than what it shows. True: something has been heard of since the last. */
+  look(): boolean
+  /** What it has shown; without a map nothing has moved since the look before. */
   read(nodes: StoredNode[], map: ShardMap | undefined): void
   /** These have moved. Answers which of them were news. */
   move(moves: readonly Move[]): Move[]
@@ -44,9 +46,16 @@ export function createHoldings({ life, jobs, on }: Needs): Holdings {
   let chart = emptyChart()
   let ours = new Map<number, number>()
   const moving = new Set<number>()
+  /** Shards that were heard of since the last look began. */
+  let heard = new Set<number>()
 
   const jobsIn = (shards: { has(shard: number): boolean }) =>
     Object.entries(chart.jobs).flatMap(([name, shard]) => (shards.has(shard) ? [name] : []))
+
+  /** Whatever runs already goes on; what has ended for an heir is not begun again. */
+  function begin() {
+    for (const name of jobsIn({ has: (shard) => ours.has(shard) && !moving.has(shard) })) jobs.start(name)
+  }
 
   /** Takes a chart for true, and whatever follows for what is ours. */
   function redraw(next: Chart) {
@@ -61,7 +70,7 @@ export function createHoldings({ life, jobs, on }: Needs): Holdings {
     for (const name of jobsIn(lost)) void jobs.stop(name)
     if (lost.size > 0) on.lost(lost)
     on.charted(chart)
-    for (const name of jobsIn(ours)) jobs.start(name)
+    begin()
     if (gained.size > 0) on.gained(gained)
   }
 
@@ -72,10 +81,16 @@ export function createHoldings({ life, jobs, on }: Needs): Holdings {
     voiceOf: (shard) => ours.get(shard),
     held: () => [...ours].filter(([shard]) => !moving.has(shard)).map(([shard, epoch]) => ({ shard, epoch })),
     count: () => ours.size,
-    read: (nodes, map) => redraw(map ? newest(chart, nodes, map) : { ...chart, nodes }),
+    look() {
+      const any = heard.size > 0
+      heard = new Set()
+      return any
+    },
+    read: (nodes, map) => redraw(map ? newest(chart, nodes, map, (shard) => heard.has(shard)) : { ...chart, nodes }),
     move(moves) {
       const next = { ...chart, epochs: [...chart.epochs], lives: [...chart.lives] }
       const news = moved(next, moves)
+      for (const { shard } of news) heard.add(shard)
       if (news.length > 0) redraw(next)
       return news
     },
@@ -85,6 +100,7 @@ export function createHoldings({ life, jobs, on }: Needs): Holdings {
     },
     letGo(shards) {
       for (const shard of shards) moving.delete(shard)
+      begin()
       return [...shards].some((shard) => ours.has(shard))
     },
     giveUp() {

@@ -132,7 +132,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
     leaseTime: LEASE,
     holdings,
     isFenced,
-    runsElsewhere: async (life) => lease !== undefined && (await soon(lease.runs(life), false)),
+    // Where nobody can say, it may: for as long as it could be proven there without the store.
+    runsElsewhere: async ({ life, age }) => lease !== undefined && (await soon(lease.runs(life), age < LATEST_BEAT)),
     inTime: (work) => Promise.race([work, pause(PATIENCE)]),
     log,
     on,
@@ -213,17 +214,18 @@ export function createMembership(needs: MembershipNeeds): Membership {
     return looking
   }
 
-  /** The fingerprint of the map as the last look has shown it. */
+  /** The fingerprint of the map as the last look has shown it: it comes again once it is another, or ours is, by what we have heard. */
   let seen = ''
 
   async function lookOnce() {
     if (state === 'over') return
     if (state === 'silent') await enterAnew()
     const began = clock.ticks()
+    const hasHeard = holdings.look()
     // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
     const oldest = lease && !isFenced() ? LATEST_BEAT : LEASE
     // Both go out together.
-    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), timely(beatNode(lane, me.life, oldest, seen))])
+    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), timely(beatNode(lane, me.life, oldest, hasHeard ? '' : seen))])
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
     if (hasLock) toldGhost = false

@@ -19,8 +19,8 @@ interface Needs {
   leaseTime: number
   holdings: Holdings
   isFenced(): boolean
-  /** Whether a lease runs that is kept elsewhere. */
-  runsElsewhere(life: string): Promise<boolean>
+  /** Whether a lease runs that is kept elsewhere; `age`: milliseconds since it was last seen in the store. */
+  runsElsewhere(late: { life: string; age: number }): Promise<boolean>
   /** Resolves once this is over, or the time of a step is. */
   inTime(work: Promise<unknown>): Promise<unknown>
   log: Log
@@ -33,6 +33,8 @@ interface Needs {
 }
 
 export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced, runsElsewhere, inTime, log, on }: Needs) {
+  let toldOrphans = 0
+
   const portions = <T>(all: T[]) =>
     Array.from({ length: Math.ceil(all.length / PORTION) }, (_, n) => all.slice(n * PORTION, (n + 1) * PORTION))
 
@@ -68,10 +70,17 @@ export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced
   return {
     /** Takes what is ours by right, and gives away what is not. */
     async balance() {
-      const { claim: free, give } = planFor(life(), holdings.chart(), leaseTime)
+      const { claim: free, give, orphans } = planFor(life(), holdings.chart(), leaseTime)
+      if (orphans !== toldOrphans && orphans > 0)
+        log.warn(
+          { node, shards: orphans },
+          'no node that lives knows the machines of some shards: their conversations wait for one that does',
+        )
+      toldOrphans = orphans
       if (free.length > 0 && !isFenced()) {
-        tell(await claim(free))
-        log.info({ node, shards: free.length, held: holdings.count() }, 'took shards that had no owner')
+        const got = await claim(free)
+        tell(got)
+        if (got.length > 0) log.info({ node, shards: got.length, held: holdings.count() }, 'took shards that had no owner')
       }
       if (give.length > 0 && !isFenced()) await giveAway(give)
     },
@@ -87,7 +96,7 @@ export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced
     async buryLate(): Promise<boolean> {
       let any = false
       for (const late of holdings.chart().nodes) {
-        if (late.age <= leaseTime || late.life === life() || (await runsElsewhere(late.life)) || !(await bury(late, 'lease'))) continue
+        if (late.age <= leaseTime || late.life === life() || (await runsElsewhere(late)) || !(await bury(late, 'lease'))) continue
         log.warn({ node: late.node, silent: Math.round(late.age) }, 'a node counts as gone: its lease has run out')
         on.fault(late.node, 'lease ran out')
         any = true

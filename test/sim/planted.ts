@@ -333,8 +333,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/cluster/chart.ts',
-        find: 'if (!(epoch > (epochs[shard] ?? -1))) continue',
-        replace: 'if (epoch <= (epochs[shard] ?? -1)) continue',
+        find: 'if (!isYounger(shard) || !(epoch > (epochs[shard] ?? -1))) continue',
+        replace: 'if (!isYounger(shard) || epoch <= (epochs[shard] ?? -1)) continue',
       },
     ],
   },

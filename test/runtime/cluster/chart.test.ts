@@ -56,8 +56,8 @@ test('nothing is claimed from an owner who lives: it gives what is not its own b
 test('who drains gives everything, and keeps it where there is nobody else', () => {
   const leaving = member('a', { draining: true })
   assert.is(planFor('a.1', chart([leaving, member('b')], 'a.1'), LEASE).give.length, SHARDS)
-  assert.equal(planFor('a.1', chart([leaving], 'a.1'), LEASE), { claim: [], give: [] })
-  assert.equal(planFor('a.1', chart([leaving, member('b', { age: LEASE })], 'a.1'), LEASE), { claim: [], give: [] })
+  assert.equal(planFor('a.1', chart([leaving], 'a.1'), LEASE), { claim: [], give: [], orphans: 0 })
+  assert.equal(planFor('a.1', chart([leaving, member('b', { age: LEASE })], 'a.1'), LEASE), { claim: [], give: [], orphans: 0 })
 })
 
 test('whoever knows too little neither claims nor is given anything', () => {
@@ -67,6 +67,8 @@ test('whoever knows too little neither claims nor is given anything', () => {
     machines: Object.fromEntries(Array.from({ length: SHARDS }, (_, at) => [at, { conversation: 2 }])),
   }
   assert.equal(planFor('a.1', stored, LEASE).claim, [])
+  assert.is(planFor('a.1', stored, LEASE).orphans, 0)
+  assert.is(planFor('a.1', { ...stored, nodes: [member('a')] }, LEASE).orphans, SHARDS)
   assert.is(planFor('b.1', stored, LEASE).claim.length, SHARDS)
 })
 
@@ -77,11 +79,19 @@ test('a look that is older than a letter takes nothing back', () => {
     { shard: 4, epoch: 1, life: 'b.1' },
   ])
   assert.equal(news, [{ shard: 3, epoch: 2, life: 'b.1' }])
-  const merged = newest(known, [member('a'), member('b')], chart([], 'a.1'))
+  const heard = (shard: number) => shard === 3
+  const merged = newest(known, [member('a'), member('b')], chart([], 'a.1'), heard)
   assert.equal([merged.lives[3], merged.epochs[3], merged.lives[4], merged.nodes.length], ['b.1', 2, 'a.1', 2])
   const later = chart([member('b')], 'c.1')
   later.epochs[3] = 3
-  assert.is(newest(known, later.nodes, later).lives[3], 'c.1')
+  assert.is(newest(known, later.nodes, later, heard).lives[3], 'c.1')
+})
+
+test('what was known before a look was asked for is as the store says, also where the store has forgotten', () => {
+  const known = chart([member('a')], 'a.1')
+  moved(known, [{ shard: 3, epoch: 2, life: 'b.1' }])
+  const merged = newest(known, [member('a')], chart([], 'a.1'), () => false)
+  assert.equal([merged.lives[3], merged.epochs[3]], ['a.1', 1])
 })
 
 test('everybody is watched by somebody', () => {
