@@ -48,7 +48,11 @@ export const between = (chance: Stage['chance'], low: number, high: number) => M
 export async function whole(stage: Stage): Promise<void> {
   await stage.fleet.heal()
   stage.healed()
-  for (let tries = 0; tries < 300 && !(await stage.fleet.isBalanced()); tries++) await moment(100)
+  for (let tries = 0; tries < 300 && !(await stage.fleet.isBalanced()); tries++) {
+    // Some begin with the instant at which they end.
+    if (stage.fleet.nodes.some((node) => !node.alive())) await stage.fleet.heal()
+    await moment(100)
+  }
   if (!(await stage.fleet.isBalanced())) stage.blame('live', 'half a minute after everything was whole not every node has its share')
 }
 

@@ -149,6 +149,25 @@ test('a cut of another attempt or turn cuts nobody', async () => {
   assert.is(voice.text(), 'still here')
 })
 
+test('a cut knows nothing of a speaker elsewhere whose first words are missing here: others may have heard them', async () => {
+  const { speeches } = stage()
+  const speaker = { ...place(), work: '1:1' }
+  assert.is(speeches.hear(speaker, 8, 'of scattering.'), false)
+  assert.is(await within(1_000, speeches.cut(place())), undefined)
+  // Whatever comes later comes too late.
+  assert.is(speeches.hear(speaker, 0, 'Because of scattering.'), true)
+  assert.is(speeches.live('t', 'c'), undefined)
+})
+
+test('a cut waits for a speaker elsewhere as it does for one of this node', async () => {
+  const { speeches } = stage()
+  const speaker = { ...place(), work: '1:1' }
+  speeches.hear(speaker, 0, 'Because ')
+  const cut = speeches.cut(place())
+  speeches.heardOut(speaker, { model: 'm' })
+  assert.equal(await within(1_000, cut), { text: 'Because ', note: { model: 'm' } })
+})
+
 test('a flush lets go what a frame holds back', () => {
   const { speeches, text } = stage()
   const voice = speeches.open(place())
