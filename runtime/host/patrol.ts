@@ -1,6 +1,6 @@
 /** Looks after what nobody else would: work of lives that are over, and events that were kept and not applied. */
 import type { Database } from '../../sql/database.ts'
-import { type EffectPlace, adoptEffects, releaseEffects, strayEffects } from '../../sql/effects.ts'
+import { type EffectPlace, adoptEffects, claimedEffects, releaseEffects } from '../../sql/effects.ts'
 import { waitingActors } from '../../sql/inbox.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import type { Log } from '../watch/log.ts'
@@ -40,8 +40,9 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
   let under: Promise<void> = Promise.resolve()
   /** Actors whose events are being applied, or could not be. */
   const applying = new Set<string>()
-  /** Work under our name that nobody did here at the last look. */
+  /** Work under our name that nobody did here at the last look, and what was given back before. */
   let idle = new Set<string>()
+  let given = new Set<string>()
 
   async function adopt() {
     for (;;) {
@@ -67,16 +68,16 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
     }
   }
 
-  /** A commit of unknown fate may have given us work of an actor that went elsewhere before we knew: nobody would ever do it. */
+  /**
+   * A commit or an adoption whose answer got lost may have given us work that we do not know of: nobody would ever do it. Once for each
+   * piece: one whose end cannot be told would be bought again and again.
+   */
   async function giveBack() {
-    const strays = await strayEffects(
-      db,
-      ownership.me.life,
-      ownership.held().map(({ shard }) => shard),
-    )
-    const undone = strays.filter((piece) => !isRunning(piece))
-    const again = undone.filter((piece) => idle.has(keyOf(piece)))
+    const claimed = await claimedEffects(db, ownership.me.life)
+    const undone = claimed.filter((piece) => !isRunning(piece))
+    const again = undone.filter((piece) => idle.has(keyOf(piece)) && !given.has(keyOf(piece)))
     idle = new Set(undone.map(keyOf))
+    given = new Set([...claimed.map(keyOf).filter((key) => given.has(key)), ...again.map(keyOf)])
     if (again.length === 0) return
     await releaseEffects(db, ownership.me.life, again)
     log.info({ pieces: again.length }, 'gave work back that nobody did here')

@@ -570,6 +570,30 @@ for (const variant of stores()) {
     crash(one)
   })
 
+  test('work that is ours although nobody told us is found, and begun again once', async () => {
+    const c = chat()
+    const one = await heart({ fill: () => ({ classify: endless }) })
+    let asked = 0
+    const two = await heart({
+      fill: () => ({
+        classify: (async () => {
+          asked++
+          return {}
+        }) as Filling<never, unknown>,
+      }),
+    })
+    await one.say(c, 'm1')
+    one.engine.runner.abandon()
+    one.engine.host.close()
+    // As an adoption leaves it whose answer got lost.
+    await readAsTenant(db(), tenant, (sql) => sql`update effects set claim_life = ${two.life}, claim_node = 'n2' where actor = ${c}`)
+    await until(async () => {
+      await two.clock.pass(500)
+      return (await replies(c)).length === 1
+    }, 'the answer')
+    assert.is(asked, 1)
+  })
+
   test('timers survive a restart', async () => {
     const c = chat()
     const one = await heart()
