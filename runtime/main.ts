@@ -4,6 +4,8 @@ import { openStore } from './store.ts'
 import { createLog } from './watch/log.ts'
 
 const isTerminal = process.stderr.isTTY
+/** Milliseconds in which signals count as one: a terminal and systemd signal the whole group, and `npm start` passes its own on to us. */
+const ECHO = 1_000
 
 try {
   const config = configOfProcess()
@@ -21,10 +23,14 @@ try {
     log.info({}, 'no credential is configured: every request acts as the owner of the tenant demo (development only)')
   if (Number(process.versions.node.split('.')[0]) < 22) log.warn({}, 'Node 20 is out of support since April 2026; Node 24 is recommended')
 
-  let stopping = false
+  let asked: number | undefined
   const stop = (signal: string) => {
-    if (stopping) process.exit(1) // asked twice: now
-    stopping = true
+    const now = performance.now()
+    if (asked !== undefined) {
+      if (now - asked < ECHO) return
+      process.exit(1) // asked twice: now
+    }
+    asked = now
     log.info({ signal }, 'stopping: no new work, running replies may end')
     system.stop().then(
       () => process.exit(0),
@@ -35,7 +41,7 @@ try {
     )
   }
   void system.lost.then((why) => {
-    if (stopping) return
+    if (asked !== undefined) return
     log.error({ err: why }, 'the store is lost: this process ends, so that whoever watches it starts it anew')
     process.exit(1)
   })

@@ -12,6 +12,7 @@ import { ping } from '../sql/ping.ts'
 import { demo, keepTenant } from '../sql/tenants.ts'
 import { memoryBus } from './cluster/bus.memory.ts'
 import type { ClusterEvent } from './cluster/changes.ts'
+import type { Cluster } from './cluster/cluster.ts'
 import { joinCluster } from './cluster/join.ts'
 import { aloneOwnership } from './cluster/ownership.alone.ts'
 import { ownStage } from './cluster/stage.ts'
@@ -48,6 +49,11 @@ export interface System {
   stop(): Promise<void>
 }
 
+/** Milliseconds over which the sockets of a node that leaves go elsewhere. */
+const SPREAD = 5_000
+/** Milliseconds that a node whose start has failed has to say that it leaves. */
+const LEAVING = 2_000
+
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Builds and starts everything; throws one sentence when something that was asked for is not there, and then holds nothing open. */
@@ -68,6 +74,22 @@ async function letGo(close: () => unknown, log: Log): Promise<void> {
     await close()
   } catch (error) {
     log.warn({ err: error }, 'a part could not be closed')
+  }
+}
+
+/** The others go on with what it has got already. Without a word they would have to find out that it is dead. */
+async function leaveOrStop(cluster: Cluster, log: Log): Promise<void> {
+  let takeBack = () => {}
+  const late = new Promise<never>((_, reject) => {
+    takeBack = systemClock.after(LEAVING, () => reject(new Error('the store does not answer')))
+  })
+  try {
+    await Promise.race([cluster.leave(), late])
+  } catch (error) {
+    log.warn({ err: error }, 'this node could not say that it leaves')
+    await cluster.stop()
+  } finally {
+    takeBack()
   }
 }
 
@@ -103,7 +125,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
           drained: () => depart(),
           observe: (event) => watched(event),
         })
-  opened.push(() => cluster?.stop())
+  opened.push(() => cluster && leaveOrStop(cluster, log))
   const bus = cluster?.relay ?? local
   const ownership = cluster?.membership ?? aloneOwnership({ db, me: { node, life: randomUUID() }, clock: systemClock, log })
   const metrics = createMetrics()
@@ -214,7 +236,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   })
   opened.push(sockets.close)
   rooms = sockets.rooms
-  depart = () => sockets.leave(5_000)
+  depart = () => void sockets.leave(SPREAD)
   if (redis && cluster) sockets.io.adapter(redis.adapter(cluster.name))
   watched = openOperators({
     namespace: sockets.io.of('/operators'),
@@ -244,9 +266,15 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     async stop() {
       draining = true
       housekeeping.stop()
-      depart()
+      // Where there is nowhere else to go nobody is waited for: the sooner this node is back, the better.
+      const hasHeirs = cluster?.membership.peers().some((peer) => !peer.draining) ?? false
+      const time = hasHeirs ? Math.min(SPREAD, config.drainMax) : 0
+      const gone = sockets.leave(time || SPREAD)
       await cluster?.membership.drain().catch((error: Error) => log.warn({ err: error }, 'what this node had could not be given away'))
-      const left = await engine.stop(config.drainMax)
+      const began = systemClock.ticks()
+      // Before the engine stops and not beside it: replies go on ending meanwhile, and what those who are still here say is passed on.
+      if (time > 0) await gone
+      const left = await engine.stop(Math.max(0, config.drainMax - (systemClock.ticks() - began)))
       if (left > 0) log.info({ pieces: left }, 'work that had not ended is left to whoever comes next')
       await sockets.close()
       await app.close()

@@ -188,11 +188,13 @@ export function connect(needs: Needs = {}): Client {
     return typeof payload === 'object' && payload !== null && 'conversation' in payload && payload.conversation === transcript?.conversation
   }
 
-  /** The node says within which time to go, so that a thousand clients do not arrive elsewhere at once. */
+  /** The node gives each client a moment of its own, so that a thousand do not arrive elsewhere at once: to draw again would bring most of them early. */
   function comeBack(payload: unknown): void {
     const within = typeof payload === 'object' && payload !== null && 'within' in payload ? Number(payload.within) || 0 : 0
-    later(Math.random() * within, () => {
-      if (!closing) socket.disconnect().connect()
+    const { id } = socket
+    later(within, () => {
+      // Whoever was cut before its moment has come back by itself, and is where it wanted to go.
+      if (!closing && socket.id === id) socket.disconnect().connect()
     })
   }
 

@@ -361,7 +361,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     look,
     async drain() {
       draining = toldDraining = true
-      await drainNode(lane, node)
+      await timely(drainNode(lane, node))
       on.news([])
       await look()
       // The first may have been under way already.
@@ -374,7 +374,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
       if (looking) await looking
       state = 'over'
       jobs.stopAll()
-      await leaveNode(lane, me.life)
+      await timely(leaveNode(lane, me.life))
       on.news([])
     },
     stop() {

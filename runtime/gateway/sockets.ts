@@ -32,7 +32,15 @@ const LOOK = 250
 /** Milliseconds that the queues of all sockets together have at the end. */
 const FAREWELL = 1_000
 
-export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close(): Promise<void>; leave(within: number): void } {
+interface Sockets {
+  io: ChatServer
+  rooms: Rooms
+  /** Tells each socket when to come back elsewhere, at a moment of its own within so many milliseconds. Resolves once nobody is left, or that time is over. */
+  leave(within: number): Promise<void>
+  close(): Promise<void>
+}
+
+export function openSockets(needs: Needs): Sockets {
   const { http, bus, authenticate, log, origins, frameLimit } = needs
   const io: ChatServer = new Server(http, {
     transports: ['websocket', 'polling'],
@@ -46,6 +54,8 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
     allowRequest: (request, answer) => answer(null, isAllowed(request.headers.origin, request.headers.host, origins)),
   })
   const rooms = createRooms(io, bus)
+  /** Those who wait until nobody is left. */
+  const leaving = new Set<() => void>()
   const pages = createPages(needs.db)
 
   io.use((socket, next) => {
@@ -70,6 +80,9 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
     socket.on('disconnecting', () => {
       for (const conversation of socket.data.readers.keys()) rooms.leave(socket, conversation)
     })
+    socket.on('disconnect', () => {
+      if (io.sockets.sockets.size === 0) for (const left of leaving) left()
+    })
   })
 
   const look = setInterval(() => relieve(io.sockets.sockets.values(), rooms), LOOK)
@@ -78,8 +91,20 @@ export function openSockets(needs: Needs): { io: ChatServer; rooms: Rooms; close
   return {
     io,
     rooms,
-    leave: (within) => {
-      for (const socket of io.sockets.sockets.values()) socket.emit('node.leaving', { within: Math.round(Math.random() * within) })
+    leave(within) {
+      const { sockets } = io.sockets
+      if (sockets.size === 0) return Promise.resolve()
+      // The draw is ours and nobody else's: of those who draw once more within their share, half would go in the first fifth of the time.
+      for (const socket of sockets.values()) socket.emit('node.leaving', { within: Math.round(Math.random() * within) })
+      return new Promise((resolve) => {
+        const left = () => {
+          clearTimeout(timer)
+          leaving.delete(left)
+          resolve()
+        }
+        const timer = setTimeout(left, within)
+        leaving.add(left)
+      })
     },
     async close() {
       clearInterval(look)

@@ -126,6 +126,44 @@ for (const [name, use] of stores) {
     }))
 }
 
+test('a signal that comes twice at once is one: the reply ends, and the end is 0', async () => {
+  const nexus = await startNexus({ DATA_DIR: ':memory:', ...modelsAt(double, 'openai') })
+  const client = await testClient(nexus.url)
+  const { conversation } = await client.join()
+  double.next({ text: words(40), pace: 20 })
+  const told = await client.send(conversation, question)
+  assert.ok(told.ok)
+  await client.hears('reply.delta')
+  // One from the terminal, one from `npm start`. Two of a kind might reach the process as one.
+  process.kill(nexus.pid, 'SIGINT')
+  const ended = nexus.kill('SIGTERM')
+  assert.is((await client.answerTo(told.id)).text, words(40).join(''))
+  assert.is(await ended, 0)
+  assert.is(nexus.output().match(/stopping/g)?.length, 1)
+  client.close()
+})
+
+test('who asks again a second later does not wait for replies', async () => {
+  const nexus = await startNexus({ DATA_DIR: ':memory:', ...modelsAt(double, 'openai') })
+  const client = await testClient(nexus.url)
+  const { conversation } = await client.join()
+  double.next({ text: ['a word '], fault: 'hang' })
+  await client.send(conversation, question)
+  await client.hears('reply.delta')
+  const began = performance.now()
+  let end: unknown
+  void nexus.ended.then((how) => {
+    end = how
+  })
+  await until(() => {
+    if (end === undefined) void nexus.kill('SIGINT')
+    return end !== undefined
+  }, 'the end')
+  assert.is(end, 1)
+  assert.ok(performance.now() - began > 900)
+  client.close()
+})
+
 test('SIGTERM cuts a reply that does not end within the drain time, and the next process answers it', () =>
   inFolder(async (folder) => {
     const settings = { DATA_DIR: join(folder, 'data'), ...modelsAt(double, 'openai'), DRAIN_MAX_MS: '300' }

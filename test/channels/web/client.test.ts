@@ -206,6 +206,37 @@ plays('a node that leaves is left in time, and the talk goes on', async ({ doubl
   await until(client, () => client.transcript?.reply?.text === 'Still here', 'the text')
 })
 
+const comesBack = (double: Double) => new Promise<void>((resolve) => double.io.once('connection', () => resolve()))
+
+plays('the moment to leave is the one that the node gives', async ({ double, enter }) => {
+  const client = enter()
+  client.open()
+  await until(client, () => client.line.state === 'live', 'the line')
+  const back = comesBack(double)
+  const told = performance.now()
+  double.io.emit('node.leaving', { within: 300 })
+  await within(5_000, back, 'the new connection')
+  const took = performance.now() - told
+  assert.ok(took > 295, `it left after ${took} ms`)
+})
+
+plays('a node that says twice that it leaves is left once', async ({ double, enter }) => {
+  const client = enter()
+  client.open()
+  await until(client, () => client.line.state === 'live', 'the line')
+  const first = comesBack(double)
+  double.io.emit('node.leaving', { within: 0 })
+  double.io.emit('node.leaving', { within: 100 })
+  await within(5_000, first, 'the new connection')
+  const second = comesBack(double)
+  const told = performance.now()
+  // Long after the second moment of the node before.
+  double.io.emit('node.leaving', { within: 300 })
+  await within(5_000, second, 'the connection after that')
+  const took = performance.now() - told
+  assert.ok(took > 295, `it left after ${took} ms`)
+})
+
 plays('what was seen is reported, and at most four times a second', async ({ double, enter }) => {
   const client = enter()
   client.open()

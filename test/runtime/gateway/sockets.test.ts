@@ -1,7 +1,13 @@
 /** The protocol over Socket.IO, against the whole system with scripted models. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { memoryBus } from '../../../runtime/cluster/bus.memory.ts'
 import type { Message } from '../../../runtime/gateway/protocol.ts'
+import { openSockets } from '../../../runtime/gateway/sockets.ts'
+import { silent } from '../../../runtime/watch/log.ts'
 import { lengthen } from '../../support/lengthen.ts'
 import { type TestClient, type Told, cursorOf, read, readFrom, reading, testClient } from '../../support/client.ts'
 import { providerDouble } from '../../support/provider.ts'
@@ -374,5 +380,56 @@ test('a page of a foreign origin gets no socket', async () => {
   const own = await testClient(server.url, { extraHeaders: { origin: server.url } })
   own.close()
 })
+
+/** The door alone, with so many who have come in. */
+async function withDoor(count: number, story: (door: ReturnType<typeof openSockets>, guests: TestClient[]) => Promise<void>) {
+  const http = createServer()
+  const nothing = {} as never
+  const door = openSockets({
+    http,
+    db: nothing,
+    bus: memoryBus(),
+    stage: nothing,
+    desk: nothing,
+    authenticate: Object.assign(async () => ({ who: 'guest' }) as never, { isOpen: true }),
+    log: silent,
+    origins: [],
+    frameLimit: 1_000,
+  })
+  await once(http.listen(0, '127.0.0.1'), 'listening')
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const guests = await Promise.all(Array.from({ length: count }, () => testClient(url)))
+  try {
+    await story(door, guests)
+  } finally {
+    await door.close()
+  }
+}
+
+test('every socket is given a moment of its own to leave, and nobody is waited for once all have gone', () =>
+  withDoor(20, async (door, guests) => {
+    let isOver = false
+    const gone = door.leave(60_000).then(() => {
+      isOver = true
+    })
+    const moments = await Promise.all(guests.map(async (guest) => Number((await guest.hears('node.leaving'))['within'])))
+    assert.ok(moments.every((moment) => moment >= 0 && moment <= 60_000))
+    assert.ok(Math.max(...moments) - Math.min(...moments) > 10_000, `${moments}`)
+    assert.not(isOver)
+    for (const guest of guests) guest.close()
+    await within(5_000, gone, 'the end of the wait')
+    await within(1_000, door.leave(60_000), 'a wait for nobody')
+  }))
+
+test('whoever does not leave is waited for as long as was said', () =>
+  withDoor(2, async (door, guests) => {
+    const began = performance.now()
+    const gone = door.leave(300)
+    guests[0]?.close()
+    await within(5_000, gone, 'the end of the wait')
+    const took = performance.now() - began
+    assert.ok(took > 295, `${took}`)
+    assert.ok(guests[1]?.socket.connected)
+  }))
 
 test.run()
