@@ -12,6 +12,7 @@ import { ping } from '../sql/ping.ts'
 import { demo, keepTenant } from '../sql/tenants.ts'
 import { memoryBus } from './cluster/bus.memory.ts'
 import type { ClusterEvent } from './cluster/changes.ts'
+import { sharesOf } from './cluster/chart.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { joinCluster } from './cluster/join.ts'
 import { aloneOwnership } from './cluster/ownership.alone.ts'
@@ -247,6 +248,8 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   if (cluster) {
     metrics.watch('nexus_shards', 'Shards that this node has', () => cluster.membership.held().length)
     metrics.watch('nexus_nodes', 'Nodes that this node knows to live', () => cluster.membership.peers().length + 1)
+    metrics.watch('nexus_draining', '1 while this node gives everything away', () => Number(draining || cluster.membership.isDraining()))
+    metrics.watchEach('nexus_node_shards', 'Shards of each node that lives', 'node', async () => sharesOf(cluster.membership.chart()))
     metrics.watchEach('nexus_cluster', 'Mirrors, watchers, events that wait for other nodes, letters', 'what', async () => cluster.counts())
   }
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)

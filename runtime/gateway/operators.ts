@@ -1,9 +1,8 @@
 /** The door of those who watch. What they see of the cluster belongs to no tenant, so only owners and admins of one are let in. */
 import type { Namespace } from 'socket.io'
 import { Refusal } from '../../machines/refusal.ts'
-import type { Chart } from '../cluster/chart.ts'
+import { type Chart, sharesOf } from '../cluster/chart.ts'
 import type { ClusterEvent } from '../cluster/changes.ts'
-import { SHARDS } from '../cluster/shards.ts'
 import type { Log } from '../watch/log.ts'
 import { refusedBy } from './attend.ts'
 import { type Authenticator, type Principal, seesAll } from './auth.ts'
@@ -50,12 +49,12 @@ export function openOperators({ namespace, authenticate, chart, log }: Needs): {
 
 /** What `nexus nodes` says, for a page. */
 function standing(chart: Chart | undefined) {
-  const count = (life: string) => chart?.lives.slice(0, SHARDS).filter((one) => one === life).length ?? 0
+  const shares = chart ? sharesOf(chart) : {}
   return {
-    nodes: (chart?.nodes ?? []).map(({ node, life, draining, version, machines, url }) => ({
+    nodes: (chart?.nodes ?? []).map(({ node, draining, version, machines, url }) => ({
       node,
       state: draining ? 'draining' : 'alive',
-      shards: count(life),
+      shards: shares[node] ?? 0,
       version,
       machines,
       url,

@@ -228,6 +228,17 @@ if (admin)
         1024,
       )
 
+      const metrics = await (await fetch(`${(nodes[1] as NexusProcess).url}/metrics`)).text()
+      const shares = [...metrics.matchAll(/^nexus_node_shards\{node="(n\d)"\} (\d+)$/gm)].map(([, node, shards]) => ({
+        node,
+        shards: Number(shards),
+      }))
+      assert.equal(
+        shares,
+        before.nodes.map(({ node, shards }) => ({ node, shards })),
+      )
+      assert.match(metrics, /^nexus_draining 0$/m)
+
       const client = await testClient((nodes[0] as NexusProcess).url)
       const { conversation } = await client.join()
       const told = await client.send(conversation, question)

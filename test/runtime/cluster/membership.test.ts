@@ -3,6 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Lease } from '../../../runtime/cluster/lease.ts'
 import { LOCK_AGAIN, type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
+import { openFacts } from '../../../runtime/cluster/ownership.ts'
 import { FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import { silent } from '../../../runtime/watch/log.ts'
@@ -184,6 +185,19 @@ for (const variant of stores()) {
     },
     { isLone: true },
   )
+
+  about('a database that was laid out for another number of shards is refused', async ({ db }) => {
+    await db.sql`update cluster set shards = 512`
+    try {
+      const said = await openFacts(db).then(
+        () => 'taken',
+        ({ message }: Error) => message,
+      )
+      assert.match(said, /laid out for 512 shards and this program has 1024/)
+    } finally {
+      await db.sql`update cluster set shards = ${SHARDS}`
+    }
+  })
 
   about('a clock that is set between two beats is seen at once', async ({ member, setClock }) => {
     const before = member.skew()
