@@ -334,7 +334,7 @@ export const bugs: Bug[] = [
       {
         file: 'runtime/cluster/chart.ts',
         find: 'if (!isYounger(shard) || !(epoch > (epochs[shard] ?? -1))) continue',
-        replace: 'if (!isYounger(shard) || epoch <= (epochs[shard] ?? -1)) continue',
+        replace: 'if (epoch <= (epochs[shard] ?? -1)) continue',
       },
     ],
   },
