@@ -13,7 +13,6 @@ import { demo, keepTenant } from '../sql/tenants.ts'
 import { memoryBus } from './cluster/bus.memory.ts'
 import type { ClusterEvent } from './cluster/changes.ts'
 import { sharesOf } from './cluster/chart.ts'
-import type { Cluster } from './cluster/cluster.ts'
 import { joinCluster } from './cluster/join.ts'
 import { aloneOwnership } from './cluster/ownership.alone.ts'
 import { ownStage } from './cluster/stage.ts'
@@ -52,8 +51,6 @@ export interface System {
 
 /** Milliseconds over which the sockets of a node that leaves go elsewhere. */
 const SPREAD = 5_000
-/** Milliseconds that a node whose start has failed has to say that it leaves. */
-const LEAVING = 2_000
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -75,22 +72,6 @@ async function letGo(close: () => unknown, log: Log): Promise<void> {
     await close()
   } catch (error) {
     log.warn({ err: error }, 'a part could not be closed')
-  }
-}
-
-/** The others go on with what it has got already. Without a word they would have to find out that it is dead. */
-async function leaveOrStop(cluster: Cluster, log: Log): Promise<void> {
-  let takeBack = () => {}
-  const late = new Promise<never>((_, reject) => {
-    takeBack = systemClock.after(LEAVING, () => reject(new Error('the store does not answer')))
-  })
-  try {
-    await Promise.race([cluster.leave(), late])
-  } catch (error) {
-    log.warn({ err: error }, 'this node could not say that it leaves')
-    await cluster.stop()
-  } finally {
-    takeBack()
   }
 }
 
@@ -126,7 +107,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
           drained: () => depart(),
           observe: (event) => watched(event),
         })
-  opened.push(() => cluster && leaveOrStop(cluster, log))
+  opened.push(() => cluster?.leave())
   const bus = cluster?.relay ?? local
   const ownership = cluster?.membership ?? aloneOwnership({ db, me: { node, life: randomUUID() }, clock: systemClock, log })
   const metrics = createMetrics()
@@ -282,7 +263,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
       await sockets.close()
       await app.close()
       await bus.close()
-      await cluster?.leave().catch((error: Error) => log.warn({ err: error }, 'this node could not say that it leaves'))
+      await cluster?.leave()
       await redis?.close()
       await db.close()
     },

@@ -68,7 +68,15 @@ export async function joinCluster({ db, url, config, redis, node, version, local
   const end = () => lane.close().catch(() => {})
   return {
     ...cluster,
-    leave: () => cluster.leave().finally(end),
+    // Without a word the others find out that it is gone.
+    leave: () =>
+      cluster
+        .leave()
+        .catch((error: Error) => {
+          log.warn({ err: error }, 'this node could not say that it leaves')
+          return cluster.stop()
+        })
+        .finally(end),
     stop: () => cluster.stop().finally(end),
   }
 }

@@ -371,7 +371,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
       takeBackBeat()
       takeBackCheck()
       neighbours?.stop()
-      if (looking) await looking
+      // What a look still claims or gives away is free once we have left.
+      if (looking) await timely(looking).catch(() => {})
       state = 'over'
       jobs.stopAll()
       await timely(leaveNode(lane, me.life))

@@ -54,8 +54,12 @@ export function openSockets(needs: Needs): Sockets {
     allowRequest: (request, answer) => answer(null, isAllowed(request.headers.origin, request.headers.host, origins)),
   })
   const rooms = createRooms(io, bus)
-  /** Those who wait until nobody is left. */
+  /** Those who wait until nobody is left, and when that time is over. */
   const leaving = new Set<() => void>()
+  let end = 0
+  /** The draw is ours and nobody else's: of those who draw once more within their share, half would go in the first fifth of the time. */
+  const sendAway = (socket: ChatSocket) =>
+    socket.emit('node.leaving', { within: Math.round(Math.random() * Math.max(0, end - performance.now())) })
   const pages = createPages(needs.db)
 
   io.use((socket, next) => {
@@ -75,6 +79,8 @@ export function openSockets(needs: Needs): Sockets {
 
   io.on('connection', (socket) => {
     expire(socket)
+    // A balancer may not have seen yet that we leave.
+    if (performance.now() < end) sendAway(socket)
     // One door for all events, so that an unknown one is answered too.
     socket.onAny(attend({ ...needs, pages }, rooms, socket))
     socket.on('disconnecting', () => {
@@ -93,9 +99,9 @@ export function openSockets(needs: Needs): Sockets {
     rooms,
     leave(within) {
       const { sockets } = io.sockets
+      end = performance.now() + within
       if (sockets.size === 0) return Promise.resolve()
-      // The draw is ours and nobody else's: of those who draw once more within their share, half would go in the first fifth of the time.
-      for (const socket of sockets.values()) socket.emit('node.leaving', { within: Math.round(Math.random() * within) })
+      for (const socket of sockets.values()) sendAway(socket)
       return new Promise((resolve) => {
         const left = () => {
           clearTimeout(timer)

@@ -238,7 +238,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       if (!voice || voice.place.turn !== turn || voice.place.attempt !== attempt) return undefined
       voice.coalescer.flush()
       voice.silenced = true
-      // Of a speaker elsewhere no word has come but some that others were missing before: people may have heard those of the owner before us.
+      // The first words of this speaker elsewhere have not come: people may have heard them, from the owner before us.
       if (voice.isForeign && voice.length === 0) return undefined
       await new Promise<void>((resolve) => {
         const cancel = clock.after(FAREWELL, resolve)

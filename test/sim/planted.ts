@@ -316,6 +316,7 @@ export const bugs: Bug[] = [
     name: 'letters that are missing are missed by nobody',
     edits: [{ file: 'runtime/cluster/cluster.ts', find: 'relay.gap(from)\n', replace: 'return\n' }],
   },
+  // What simulated fleets have found in the code itself, planted again.
   {
     kind: 'fleet',
     name: 'time that is corrected is no whole number',

@@ -19,6 +19,18 @@ const double = await providerDouble()
 const question = 'Please explain how the tides of the sea come about. A short answer will do.'
 const words = (count: number) => Array.from({ length: count }, (_, at) => `word${at} `)
 
+/** A process that is in the middle of this reply. */
+async function midSentence(settings: Record<string, string>, reply: Parameters<typeof double.next>[0]) {
+  const nexus = await startNexus({ ...modelsAt(double, 'openai'), ...settings })
+  const client = await testClient(nexus.url)
+  const { conversation } = await client.join()
+  double.next(reply)
+  const told = await client.send(conversation, question)
+  assert.ok(told.ok)
+  await client.hears('reply.delta')
+  return { nexus, client, conversation, told }
+}
+
 test.after.each(() => double.forget())
 test.after(() => double.close())
 
@@ -95,13 +107,7 @@ for (const [name, use] of stores) {
 
   test(`SIGTERM lets a reply end, takes nothing new and leaves with 0, on ${name}`, () =>
     use(async (store) => {
-      const nexus = await startNexus({ ...store, ...modelsAt(double, 'openai'), DRAIN_MAX_MS: '10000' })
-      const client = await testClient(nexus.url)
-      const { conversation } = await client.join()
-      double.next({ text: words(40), pace: 20 })
-      const told = await client.send(conversation, question)
-      assert.ok(told.ok)
-      await client.hears('reply.delta')
+      const { nexus, client, conversation, told } = await midSentence({ ...store, DRAIN_MAX_MS: '10000' }, { text: words(40), pace: 20 })
       for (let count = 0; count < 2; count++) double.next({ text: words(30), pace: 20 })
       const [arrivals, streamed] = [double.arrival(), await openSse(nexus.url, '/v1/chat/stream', { message: question })]
       await arrivals
@@ -127,13 +133,7 @@ for (const [name, use] of stores) {
 }
 
 test('a signal that comes twice at once is one: the reply ends, and the end is 0', async () => {
-  const nexus = await startNexus({ DATA_DIR: ':memory:', ...modelsAt(double, 'openai') })
-  const client = await testClient(nexus.url)
-  const { conversation } = await client.join()
-  double.next({ text: words(40), pace: 20 })
-  const told = await client.send(conversation, question)
-  assert.ok(told.ok)
-  await client.hears('reply.delta')
+  const { nexus, client, told } = await midSentence({ DATA_DIR: ':memory:' }, { text: words(40), pace: 20 })
   // One from the terminal, one from `npm start`. Two of a kind might reach the process as one.
   process.kill(nexus.pid, 'SIGINT')
   const ended = nexus.kill('SIGTERM')
@@ -144,12 +144,7 @@ test('a signal that comes twice at once is one: the reply ends, and the end is 0
 })
 
 test('who asks again a second later does not wait for replies', async () => {
-  const nexus = await startNexus({ DATA_DIR: ':memory:', ...modelsAt(double, 'openai') })
-  const client = await testClient(nexus.url)
-  const { conversation } = await client.join()
-  double.next({ text: ['a word '], fault: 'hang' })
-  await client.send(conversation, question)
-  await client.hears('reply.delta')
+  const { nexus, client } = await midSentence({ DATA_DIR: ':memory:' }, { text: ['a word '], fault: 'hang' })
   const began = performance.now()
   let end: unknown
   void nexus.ended.then((how) => {

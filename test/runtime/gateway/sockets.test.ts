@@ -382,7 +382,7 @@ test('a page of a foreign origin gets no socket', async () => {
 })
 
 /** The door alone, with so many who have come in. */
-async function withDoor(count: number, story: (door: ReturnType<typeof openSockets>, guests: TestClient[]) => Promise<void>) {
+async function withDoor(count: number, story: (door: ReturnType<typeof openSockets>, guests: TestClient[], url: string) => Promise<void>) {
   const http = createServer()
   const nothing = {} as never
   const door = openSockets({
@@ -400,7 +400,7 @@ async function withDoor(count: number, story: (door: ReturnType<typeof openSocke
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const guests = await Promise.all(Array.from({ length: count }, () => testClient(url)))
   try {
-    await story(door, guests)
+    await story(door, guests, url)
   } finally {
     await door.close()
   }
@@ -419,6 +419,15 @@ test('every socket is given a moment of its own to leave, and nobody is waited f
     for (const guest of guests) guest.close()
     await within(5_000, gone, 'the end of the wait')
     await within(1_000, door.leave(60_000), 'a wait for nobody')
+  }))
+
+test('whoever comes while the node leaves is told so as well, and has what is left of the time', () =>
+  withDoor(1, async (door, _, url) => {
+    void door.leave(60_000)
+    const late = await testClient(url)
+    const moment = Number((await late.hears('node.leaving'))['within'])
+    assert.ok(moment >= 0 && moment < 60_000)
+    late.close()
   }))
 
 test('whoever does not leave is waited for as long as was said', () =>
