@@ -8,5 +8,6 @@ export const proseOf = (text: string): string =>
     .replace(/\bhttps?:\/\/[^\s)>\]]+/g, ' ')
     .replace(/\$\$[\s\S]*?\$\$/g, ' ')
 
+/** No mark opens twice before it closes: otherwise whoever never closes one is read to its end for each of them. */
 export const withoutQuotes = (text: string): string =>
-  text.replace(/"[^"\n]*"|“[^”\n]*”|「[^」\n]*」|『[^』\n]*』|‘[^’\n]*’|《[^》\n]*》|«[^»\n]*»|^[ \t]*>.*$/gm, ' ')
+  text.replace(/"[^"\n]*"|“[^“”\n]*”|「[^「」\n]*」|『[^『』\n]*』|‘[^‘’\n]*’|《[^《》\n]*》|«[^«»\n]*»|^[ \t]*>.*$/gm, ' ')

@@ -13,7 +13,7 @@ import { failsToStart, inFolder, startNexus } from '../support/process.ts'
 import { providerDouble } from '../support/provider.ts'
 import { asking, modelsAt, until } from '../support/server.ts'
 import { openSse } from '../support/sse.ts'
-import { within } from '../support/within.ts'
+import { patience, within } from '../support/within.ts'
 
 const double = await providerDouble()
 const question = 'Please explain how the tides of the sea come about. A short answer will do.'
@@ -107,7 +107,7 @@ for (const [name, use] of stores) {
 
   test(`SIGTERM lets a reply end, takes nothing new and leaves with 0, on ${name}`, () =>
     use(async (store) => {
-      const { nexus, client, conversation, told } = await midSentence({ ...store, DRAIN_MAX_MS: '10000' }, { text: words(40), pace: 20 })
+      const { nexus, client, conversation, told } = await midSentence({ ...store, DRAIN_MAX_MS: '20000' }, { text: words(40), pace: 20 })
       for (let count = 0; count < 2; count++) double.next({ text: words(30), pace: 20 })
       const [arrivals, streamed] = [double.arrival(), await openSse(nexus.url, '/v1/chat/stream', { message: question })]
       await arrivals
@@ -127,7 +127,7 @@ for (const [name, use] of stores) {
       assert.is(await within(5_000, streamed.ended), 'ended')
       assert.is(streamed.lines.at(-1)?.data.finished, true)
       assert.is(await ended, 0)
-      assert.ok(performance.now() - began < 10_000)
+      assert.ok(performance.now() - began < 20_000)
       client.close()
     }))
 }
@@ -170,7 +170,7 @@ test('SIGTERM cuts a reply that does not end within the drain time, and the next
     await client.hears('reply.delta')
     const began = performance.now()
     assert.is(await nexus.kill('SIGTERM'), 0)
-    assert.ok(performance.now() - began < 5_000)
+    assert.ok(performance.now() - began < 5_000 * patience)
     client.close()
     await within(5_000, streamed.ended, 'the end of the stream')
     double.next({ text: words(20) })

