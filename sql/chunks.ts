@@ -9,11 +9,13 @@ export interface Chunk {
   /** UTF-16 units from the start of the attempt. */
   start: number
   text: string
+  /** The piece of work that says it. */
+  work?: string | undefined
 }
 
-/** Keeps pieces of many streams at once; a piece kept before does no harm. */
-export async function keepChunks({ sql }: Database, chunks: Chunk[]): Promise<void> {
-  await sql`select keep_chunks(${sql.json(chunks as never)})`
+/** Keeps pieces of many streams at once, but for work that another life has by now; a piece kept before does no harm. */
+export async function keepChunks({ sql }: Database, chunks: Chunk[], life: string): Promise<void> {
+  await sql`select keep_chunks(${sql.json(chunks as never)}, ${life})`
 }
 
 /** What was said aloud in an attempt, as far as it was kept without a gap. */

@@ -1,5 +1,4 @@
 import type { Database } from './database.ts'
-import { asTenant } from './tenant.ts'
 
 interface Place {
   tenant: string
@@ -40,28 +39,35 @@ export async function fateOf({ sql }: Database, tenant: string, actor: string, d
   return row.fate ?? undefined
 }
 
-/** The actor does not take it: whoever sent it may send it again under the same key. */
-export async function dropEnvelope({ sql }: Database, tenant: string, actor: string, dedup: string): Promise<void> {
-  await sql`select drop_envelope(${tenant}, ${actor}, ${dedup})`
+/** Where an event is judged, and the epoch under which whoever judges it had the shard. */
+export interface Verdict extends Place {
+  epoch: number
+}
+
+/** The actor does not take it: whoever sent it may send it again under the same key. False: the shard is somebody else's by now. */
+export async function dropEnvelope({ sql }: Database, { tenant, actor, shard, epoch }: Verdict, dedup: string): Promise<boolean> {
+  const [row] = await sql<[{ dropped: boolean }]>`
+    select drop_envelope(${tenant}, ${actor}, ${shard}, ${epoch}, ${dedup}) as dropped
+  `
+  return row.dropped
 }
 
 /** What the event says, without the characters that the store cannot hold: it may be set aside for the very reason that it has some. */
 const storable = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, part) => (typeof part === 'string' ? part.replaceAll('\0', '\uFFFD').toWellFormed() : part)))
 
-/** Sets an event aside for an operator, and takes it out of the way in the same transaction: a timer would ring again for ever. */
-export async function bury(
-  db: Database,
-  letter: { tenant: string; actor: string; dedup: string | null; envelope: object; error: string },
-): Promise<void> {
-  const { tenant, actor, dedup } = letter
+/**
+ * Sets an event aside for an operator, and takes it out of the way in the same transaction: a timer would ring again for ever. False:
+ * the shard is somebody else's by now, who may be able to take it in.
+ */
+export async function setAside(
+  { sql }: Database,
+  { tenant, actor, shard, epoch }: Verdict,
+  letter: { dedup: string | null; envelope: object; error: string },
+): Promise<boolean> {
   const [envelope, error] = storable([letter.envelope, letter.error]) as [object, string]
-  await asTenant(db, tenant, async (sql) => {
-    await sql`
-      insert into dead_letters (tenant_id, actor, dedup_key, envelope, error)
-      values (${tenant}, ${actor}, ${dedup}, ${sql.json(envelope as never)}, ${error})
-    `
-    if ('timer' in envelope) await sql`delete from timers where actor = ${actor} and id = ${envelope.timer as string}`
-    if (dedup !== null) await sql`delete from inbox where actor = ${actor} and dedup_key = ${dedup} and applied_version is null`
-  })
+  const [row] = await sql<[{ aside: boolean }]>`
+    select set_aside(${tenant}, ${actor}, ${shard}, ${epoch}, ${letter.dedup}, ${sql.json(envelope as never)}, ${error}) as aside
+  `
+  return row.aside
 }

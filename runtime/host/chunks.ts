@@ -15,11 +15,11 @@ const PER_ROW = 0.5
 const MOST = 256
 
 type Turn = Pick<Chunk, 'tenant' | 'actor' | 'turn'>
-type Attempt = Omit<Chunk, 'start' | 'text'>
+type Attempt = Omit<Chunk, 'start' | 'text' | 'work'>
 
 export interface ChunkLog {
-  /** For one attempt: takes its next piece, which begins so many UTF-16 units from its start. */
-  open(attempt: Attempt): (start: number, text: string) => void
+  /** For one attempt: takes its next piece, which begins so many UTF-16 units from its start, and whose words those are. */
+  open(attempt: Attempt): (start: number, text: string, work?: string) => void
   /** What is not yet written of this turn needs not be any more: its text stands as a message. */
   forget(turn: Turn): void
   /** A turn whose pieces another process wrote is ours to end. */
@@ -41,6 +41,7 @@ interface Needs {
 /** A row to be, which grows until it is taken to the store. */
 interface Piece {
   attempt: Attempt
+  work: string | undefined
   start: number
   end: number
   texts: string[]
@@ -81,7 +82,9 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
     rows = pieces.length
     for (const piece of pieces) piece.isTaken = true
     for (let from = 0; from < pieces.length; from += MOST) {
-      const chunks = pieces.slice(from, from + MOST).map(({ attempt, start, texts }) => ({ ...attempt, start, text: texts.join('') }))
+      const chunks = pieces
+        .slice(from, from + MOST)
+        .map(({ attempt, work, start, texts }) => ({ ...attempt, ...(work && { work }), start, text: texts.join('') }))
       const kept = keep(chunks).then(() => failpoint('chunk.kept'))
       await kept.catch((error) => {
         // A lost piece costs a resume its middle, which is then withdrawn and said anew; it never costs the message.
@@ -94,13 +97,13 @@ export function createChunkLog({ clock, log, keep, remove }: Needs): ChunkLog {
     open(attempt) {
       const key = keyOf(attempt)
       let piece: Piece | undefined
-      return (start, text) => {
-        if (piece && !piece.isTaken && piece.end === start) {
+      return (start, text, work) => {
+        if (piece && !piece.isTaken && piece.end === start && piece.work === work) {
           piece.texts.push(text)
           piece.end += text.length
           return
         }
-        piece = { attempt, start, end: start + text.length, texts: [text], isTaken: false }
+        piece = { attempt, work, start, end: start + text.length, texts: [text], isTaken: false }
         const pieces = waiting.get(key)
         if (pieces) pieces.push(piece)
         else waiting.set(key, [piece])

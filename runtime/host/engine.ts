@@ -4,7 +4,7 @@ import { forgetChunks, keepChunks } from '../../sql/chunks.ts'
 import { findConversation, readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { keepForNext, readEffect, releaseEffects } from '../../sql/effects.ts'
-import { bury, dropEnvelope, fateOf, waitingFor } from '../../sql/inbox.ts'
+import { dropEnvelope, fateOf, setAside, type Verdict, waitingFor } from '../../sql/inbox.ts'
 import { dueTimers, nextTimer } from '../../sql/timers.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Bus } from '../cluster/bus.ts'
@@ -75,7 +75,7 @@ export function createEngine({
   const chunks = createChunkLog({
     clock,
     log,
-    keep: (batch) => keepChunks(db, batch),
+    keep: (batch) => keepChunks(db, batch, ownership.me.life),
     remove: ({ tenant, actor, turn }) => forgetChunks(db, tenant, actor, turn),
   })
   const speeches = createSpeeches({ bus, chunks, clock, wheel, stopped: others.stopped })
@@ -107,7 +107,7 @@ export function createEngine({
         return found === 'taken' ? undefined : found?.owner
       },
       load: (tenant, actor) => loadActor(db, tenant, actor),
-      bury: setAside,
+      bury,
       refused,
       committed,
       retell,
@@ -121,10 +121,10 @@ export function createEngine({
   const waitingOf = async (place: { tenant: string; actor: string; shard: number }, most: number): Promise<KeptEvent[]> =>
     (await waitingFor(db, place, most)).map(({ dedup, kept }) => ({ ...(kept as Omit<KeptEvent, 'dedup'>), dedup }))
 
-  async function settled(place: { tenant: string; actor: string }, kept: KeptEvent, fate: Fate) {
+  async function settled(place: Verdict, kept: KeptEvent, fate: Fate) {
     // What was set aside is out of the inbox by now; what could not be read waits until it can.
     const isNothing = 'told' in fate ? !fate.told.duplicate && isRefusal(fate.told.step) : fate.refusal.code !== 'step.failed'
-    if (isNothing) await dropEnvelope(db, place.tenant, place.actor, kept.dedup)
+    if (isNothing && !(await dropEnvelope(db, place, kept.dedup))) return // whoever has the actor now says what becomes of it
     others.echo(place, kept, fate)
   }
 
@@ -184,15 +184,11 @@ export function createEngine({
     }
   }
 
-  async function setAside({ tenant, actor, dedup, envelope, birth }: Ask, error: Error) {
-    log.error({ err: error, actor }, 'an event was set aside after three tries')
-    await bury(db, {
-      tenant,
-      actor,
-      dedup: dedup ?? null,
-      envelope: { ...envelope, ...(birth && { birth }) },
-      error: error.stack ?? error.message,
-    })
+  async function bury({ dedup, envelope, birth }: Ask, place: Verdict, error: Error): Promise<boolean> {
+    const letter = { dedup: dedup ?? null, envelope: { ...envelope, ...(birth && { birth }) }, error: error.stack ?? error.message }
+    const aside = await setAside(db, place, letter)
+    if (aside) log.error({ err: error, actor: place.actor }, 'an event was set aside after three tries')
+    return aside
   }
 
   ownership.job('chunks.sweep', sweeping({ db, clock, log }))

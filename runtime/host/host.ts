@@ -6,6 +6,7 @@ import { type KindName, kinds } from '../../machines/index.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import { isPrivate, liveNames } from '../../machines/event.ts'
 import type { StoredActor } from '../../sql/actors.ts'
+import type { Verdict } from '../../sql/inbox.ts'
 import type { Outcome, StepRow } from '../../sql/steps.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import type { Place } from '../cluster/place.ts'
@@ -63,12 +64,12 @@ export interface Needs {
   /** The oldest events that wait for this actor, at most so many. */
   waiting(place: Place, most: number): Promise<KeptEvent[]>
   /** Hears what became of an event that waited; where nothing came of it, the sender's key is to be free again. */
-  settled(place: Place, kept: KeptEvent, fate: Fate): Promise<void>
+  settled(place: Verdict, kept: KeptEvent, fate: Fate): Promise<void>
   /** Whose an actor is. */
   ownerOf(place: Place): Promise<string | undefined>
   load(tenant: string, actor: string): Promise<StoredActor | undefined>
-  /** Sets an event aside after its third failure. */
-  bury(ask: Ask, error: Error): Promise<void>
+  /** Sets an event aside after its third failure. False: it is not ours to judge any more. */
+  bury(ask: Ask, place: Verdict, error: Error): Promise<boolean>
   /** The store has refused a step: another copy of the actor, or another owner of its shard, was first. */
   refused(outcome: 'fenced' | 'ousted'): void
   /** Hears of every committed step, in order for each actor: tells watchers, begins work, arms timers. */
@@ -132,6 +133,9 @@ const SHORTEST_WAIT = 50
 const LONGEST_WAIT = 500
 /** Waiting events that are read at once. */
 const PORTION = 64
+/** The epoch of no shard. */
+const NOBODYS = -1
+
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const { clock, log, committer, ownership } = needs
   const steppers = new Map<KindName, Stepper>()
@@ -174,8 +178,9 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         } catch (error) {
           cell.resident = undefined
           if (++failures < TRIES) continue
-          await needs.bury(ask, error as Error)
-          throw new Refusal('step.failed')
+          if (await needs.bury(ask, verdict(cell, epoch), error as Error)) throw new Refusal('step.failed')
+          await ownership.ousted(cell.shard)
+          continue
         }
         // Nothing was accepted, so nothing is kept: the sender's key stays free for another try.
         if (isRefusal(step)) return { told: { duplicate: false, step } }
@@ -250,17 +255,18 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       for (const kept of fresh) {
         if (closed) return false
         const { dedup, envelope, birth } = kept
+        const place = verdict(cell, ownership.epochOf(cell.shard) ?? NOBODYS)
         const ask: Ask = { tenant: cell.tenant, actor: cell.actor, envelope, dedup, inside: true, pending: true, ...(birth && { birth }) }
         try {
           const told = await (await perform(cell, ask)).told
-          await needs.settled(cell, kept, { told })
+          await needs.settled(place, kept, { told })
         } catch (error) {
           if (!(error instanceof Refusal)) {
             if (!(error instanceof Moved)) log.warn({ err: error, actor: cell.actor }, 'what became of an event could not be noted')
             return true
           }
           failed.add(dedup)
-          await needs.settled(cell, kept, { refusal: error }).catch(() => {}) // it is looked at again in a while
+          await needs.settled(place, kept, { refusal: error }).catch(() => {}) // it is looked at again in a while
         }
       }
     }
@@ -271,10 +277,12 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       return await committer.commit(row)
     } catch (error) {
       if (!(error instanceof Unstorable)) throw error
-      await needs.bury(ask, error)
-      throw new Refusal('step.failed')
+      if (await needs.bury(ask, row, error)) throw new Refusal('step.failed')
+      return 'ousted'
     }
   }
+
+  const verdict = ({ tenant, actor, shard }: Cell, epoch: number): Verdict => ({ tenant, actor, shard, epoch })
 
   const kindOf = ({ birth }: Ask, resident: Resident | undefined) => resident?.kind ?? (birth as Birth).kind
 

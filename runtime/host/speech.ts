@@ -118,7 +118,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
             ...(voice.place.work && { work: voice.place.work }),
           })
           failpoint('delta.spoken')
-          keep(offset, text)
+          keep(offset, text, voice.place.work)
           voice.parts.push(text)
           voice.length += text.length
         },

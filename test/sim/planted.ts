@@ -286,7 +286,7 @@ export const bugs: Bug[] = [
     name: 'epochs begin anew',
     edits: [
       {
-        file: 'sql/011_cluster.sql',
+        file: 'sql/014_fences.sql',
         find: 'epoch = h.epoch + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(wanted',
         replace: 'epoch = h.epoch % 3 + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(wanted',
       },
@@ -297,9 +297,9 @@ export const bugs: Bug[] = [
     name: 'a shard is given away under the same epoch',
     edits: [
       {
-        file: 'sql/011_cluster.sql',
-        find: 'epoch = h.epoch + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(given',
-        replace: 'epoch = h.epoch, node = n.node, life = n.life, moved_at = now()\n  from unnest(given',
+        file: 'sql/014_fences.sql',
+        find: 'epoch = h.epoch + 1, node = g.node, life = g.life, moved_at = now()',
+        replace: 'epoch = h.epoch, node = g.node, life = g.life, moved_at = now()',
       },
     ],
   },

@@ -52,7 +52,7 @@ function reads(variant: Variant): void {
     store = await within(60_000, freshStore(variant))
     for (let version = 0; version < 5; version++)
       assert.equal(await commitSteps(store.db, [step(ours, version)], { node: 'n1', life: 'l1' }), ['done'])
-    await keepChunks(store.db, [{ tenant: ours, actor: 'c1', turn: 't1', attempt: 1, start: 0, text: 'said' }])
+    await keepChunks(store.db, [{ tenant: ours, actor: 'c1', turn: 't1', attempt: 1, start: 0, text: 'said' }], 'l1')
   })
   test.after(() => store.close())
 

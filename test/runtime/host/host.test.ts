@@ -17,7 +17,7 @@ import { within } from '../../support/within.ts'
 type Way = 'well' | 'before' | 'after' | 'late' | 'unstorable' | 'never'
 
 /** A store in memory with the promises of sql/004_steps.sql. */
-function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> } = {}) {
+function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits>, judges = (): boolean => true, ousted = async () => {} } = {}) {
   const clock = handClock()
   const actors = new Map<string, { version: number; tree: Tree; keys: Set<string> }>()
   const journal: string[] = []
@@ -61,7 +61,7 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
         return outcome
       },
     },
-    ownership: { epochOf: () => 0, voiceOf: () => 0, ousted: async () => {} },
+    ownership: { epochOf: () => 0, voiceOf: () => 0, ousted },
     ...nobodyElse,
     waiting: async () => [],
     refused() {},
@@ -75,7 +75,9 @@ function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits> 
       return stored && { kind: 'conversation', version: stored.version, epoch: 0, machineVersion: 1, tree: stored.tree }
     },
     async bury(ask) {
+      if (!judges()) return false
       buried.push(ask)
+      return true
     },
     committed(place, step) {
       log.push(`told ${place.actor}`)
@@ -192,6 +194,25 @@ test('a step that cannot be stored is set aside at once, and the copy stays good
   await say('c', 'm3')
   assert.is(buried.length, 1)
   assert.equal(said('c'), ['m1', 'm3'])
+})
+
+test('whoever has lost the actor sets nothing aside, and asks once more whose it is', async () => {
+  let way: Way = 'well'
+  let ours = true
+  const { say, said, buried } = simulated({
+    fate: () => way,
+    judges: () => ours,
+    // The map was old: the actor had gone, and is back.
+    async ousted() {
+      ours = true
+      way = 'well'
+    },
+  })
+  await say('c', 'm1')
+  ours = false
+  way = 'unstorable'
+  await say('c', 'm2')
+  assert.equal([buried.length, said('c')], [0, ['m1', 'm2']])
 })
 
 test('a commit of unknown fate is looked for although nobody writes again', async () => {

@@ -147,7 +147,7 @@ for (const variant of stores()) {
     const { c } = await halfSaid()
     const left = chat()
     const pieces = [0, 1, 2].map((start) => ({ tenant, actor: left, turn: 't1', attempt: 1, start, text: 'x' }))
-    await keepChunks(db(), pieces)
+    await keepChunks(db(), pieces, 'l1')
     assert.equal([Number(await sweepChunks(db(), 2)), Number(await sweepChunks(db()))], [2, 1])
     assert.equal([(await rows('chunks', left)).length, (await rows('chunks', c)).length], [0, 1])
   })
@@ -155,7 +155,7 @@ for (const variant of stores()) {
   test('the patrol looks for such pieces by itself', async () => {
     const left = chat()
     const one = await heart()
-    await keepChunks(db(), [{ tenant, actor: left, turn: 't1', attempt: 1, start: 0, text: 'x' }])
+    await keepChunks(db(), [{ tenant, actor: left, turn: 't1', attempt: 1, start: 0, text: 'x' }], 'l1')
     await until(async () => {
       await one.clock.pass(2_000)
       return (await rows('chunks', left)).length === 0
@@ -166,7 +166,7 @@ for (const variant of stores()) {
     const left = chat()
     const one = await heart()
     await within(5_000, one.engine.stop(0))
-    await keepChunks(db(), [{ tenant, actor: left, turn: 't1', attempt: 1, start: 0, text: 'x' }])
+    await keepChunks(db(), [{ tenant, actor: left, turn: 't1', attempt: 1, start: 0, text: 'x' }], 'l1')
     await one.clock.pass(120_000)
     assert.is((await rows('chunks', left)).length, 1)
     await readAsTenant(db(), tenant, (sql) => sql`delete from chunks`)
