@@ -1,5 +1,5 @@
 /** Breaks several nodes on one PostgreSQL in every way that we know of, while people talk to all of them. See main.ts for a single one. */
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Network, openNetwork } from '../support/netns.ts'
 import { random } from '../support/random.ts'
@@ -12,7 +12,7 @@ import { type Model, startModel, wiresWithKeys } from './model.ts'
 import type { Options } from './options.ts'
 import { type Program, compile } from './program.ts'
 import { tell } from './report.ts'
-import { type Row, jsonOf, machine, tableOf, totalsOf, waitsTableOf } from './table.ts'
+import { type Row, machine, tableOf, totalsOf, waitsTableOf } from './table.ts'
 import { habits } from './talker.ts'
 import { judge, nothing } from './verdict.ts'
 import { type Wait, waitsOf } from './waits.ts'
@@ -30,7 +30,7 @@ interface Shop extends Pick<Workshop, 'folder' | 'closers'> {
   url: string
 }
 
-export async function runFleet(options: Options): Promise<number> {
+export async function runFleet(options: Options): Promise<Row[]> {
   const workshop = await openWorkshop(options.keep)
   const { folder, closers } = workshop
   const began = performance.now()
@@ -62,16 +62,10 @@ export async function runFleet(options: Options): Promise<number> {
     console.log(`\n${tableOf(rows)}\n\n${totalsOf(rows)}\n\nWaits in all of it, faults included:\n${waitsTableOf(rows)}\n`)
     for (const { name, fault, figure } of options.fleet) console.log(`${name} (${fault}): recovery is ${figure}`)
     console.log(`\n${machine()}; ${Math.round((performance.now() - began) / 1000)} s`)
-    if (options.json)
-      await writeFile(
-        options.json,
-        `${JSON.stringify({ seed: options.seed, nodes: options.nodes, machine: machine(), rows: rows.map(jsonOf) }, null, 2)}\n`,
-      )
   } finally {
     await workshop.close()
   }
-  if (rows.every(({ faults }) => faults === 0)) console.log('Nothing was broken, so nothing was shown.')
-  return rows.some(({ violations }) => violations.length > 0) || rows.every(({ faults }) => faults === 0) ? 1 : 0
+  return rows
 }
 
 async function play(scenario: FleetScenario, faults: number, seed: number, shop: Shop): Promise<Row> {

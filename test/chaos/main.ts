@@ -36,11 +36,11 @@ interface Shop extends Pick<Workshop, 'folder' | 'closers'> {
   url: string | undefined
 }
 
-async function run(options: Options): Promise<number> {
+async function runAlone(options: Options): Promise<Row[]> {
   const workshop = await openWorkshop(options.keep)
   const { folder, closers } = workshop
   const began = performance.now()
-  let failed = false
+  const rows = new Map<string, Row>()
   try {
     const url = options.stores.includes('postgres') ? await serverOf(options.database, workshop) : undefined
     const program = await compile(join(folder, 'program'))
@@ -48,33 +48,25 @@ async function run(options: Options): Promise<number> {
     closers.push(async () => model.close())
     console.log(`chaos: seed ${options.seed}, ${options.lanes} worlds at once, ${options.clients} clients each; ${machine()}`)
 
-    const rows = new Map<string, Row>()
     const slices = slicesOf(options)
     await Promise.all(
       Array.from({ length: options.lanes }, async () => {
         for (let slice = slices.shift(); slice; slice = slices.shift()) {
           const row = await runSlice(slice, { folder, options, program, model, url, closers })
-          failed ||= row.violations.length > 0
-          if (failed) workshop.keep()
+          if (row.violations.length > 0) workshop.keep()
           add(rows, row)
         }
       }),
     )
     const all = [...rows.values()]
-    if (all.every(({ faults }) => faults === 0)) {
-      console.log('Nothing was broken, so nothing was shown.')
-      failed = true
-    }
     console.log(`\n${tableOf(all)}\n\n${totalsOf(all)}\n${machine()}; ${Math.round((performance.now() - began) / 1000)} s`)
     console.log(
       'Recovery: from the moment of a kill or restart, or the end of another fault, to the next word at the client, conversation by conversation.',
     )
-    if (options.json)
-      await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: all.map(jsonOf) }, null, 2)}\n`)
   } finally {
     await workshop.close()
   }
-  return failed ? 1 : 0
+  return [...rows.values()]
 }
 
 /** The kills are shared out among the scenarios that kill; of every other fault there are a twentieth as many. */
@@ -177,7 +169,16 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
 
 try {
   const options = readOptions(process.argv.slice(2), process.env)
-  process.exitCode = await (options.nodes > 1 ? runFleet(options) : run(options))
+  const alone = options.scenarios.length > 0 ? await runAlone(options) : []
+  const together = options.fleet.length > 0 ? await runFleet(options) : []
+  const rows = [...alone, ...together]
+  if (options.json) {
+    const told = rows.map((row) => ({ nodes: alone.includes(row) ? 1 : options.nodes, ...jsonOf(row) }))
+    await writeFile(options.json, `${JSON.stringify({ seed: options.seed, machine: machine(), rows: told }, null, 2)}\n`)
+  }
+  const nothing = rows.every(({ faults }) => faults === 0)
+  if (nothing) console.log('Nothing was broken, so nothing was shown.')
+  process.exitCode = nothing || rows.some(({ violations }) => violations.length > 0) ? 1 : 0
 } catch (error) {
   process.stderr.write(`${error instanceof Unusable ? error.message : (error as Error).stack}\n`)
   process.exitCode = error instanceof Unusable ? 2 : 1

@@ -8,10 +8,15 @@ const refused = (argv: string[], why: RegExp) =>
     (error: Error) => error instanceof Unusable && why.test(error.message),
   )
 
-test('without arguments every scenario runs on both stores', () => {
-  const { stores, scenarios, kills } = readOptions([], {})
+test('without arguments every scenario of one node runs on both stores, and then every one of three nodes', () => {
+  const { stores, scenarios, fleet, nodes, kills } = readOptions([], {})
   assert.equal(stores, ['pglite', 'postgres'])
-  assert.ok(scenarios.length >= 6 && kills > 0)
+  assert.ok(scenarios.length >= 6 && fleet.length > 20 && kills > 0)
+  assert.is(nodes, 3)
+  assert.equal(readOptions(['--nodes', '1'], {}).fleet, [])
+  assert.equal(readOptions(['--store', 'pglite'], {}).fleet, [])
+  const owner = readOptions(['--scenario', 'owner'], {})
+  assert.equal([owner.scenarios.length, owner.fleet.map(({ name }) => name)], [0, ['owner']])
 })
 
 test('what makes no sense is refused with a sentence that names it', () => {
@@ -20,10 +25,11 @@ test('what makes no sense is refused with a sentence that names it', () => {
   refused(['--kills', '0'], /--kills/)
   refused(['--patience', '0'], /--patience must be a whole number from 1 to 600/)
   refused(['--seed', '1.5'], /--seed/)
+  refused(['--nodes', '1', '--scenario', 'owner'], /--scenario must be one of kill, .*"owner"/)
   refused(['--store', 'mysql'], /pglite or postgres, not "mysql"/)
   refused(['--scenario', 'kill,earthquake'], /--scenario must be one of kill, .*earthquake/)
   refused(['--database', 'localhost'], /postgres:\/\//)
-  refused(['--murders', '3'], /--murders[\s\S]*scenarios:/)
+  refused(['--murders', '3'], /--murders[\s\S]*scenarios of one node/)
 })
 
 test('several nodes have scenarios of their own', () => {

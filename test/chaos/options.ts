@@ -8,10 +8,12 @@ import { type Scenario, scenarios } from './scenarios.ts'
 export interface Options {
   kills: number
   stores: StoreKind[]
+  /** Of one node; empty where only several are wanted. */
   scenarios: readonly Scenario[]
-  /** Processes on one PostgreSQL; above one, the scenarios of a fleet are played and no others. */
-  nodes: number
+  /** Of several nodes on one PostgreSQL; empty where only one is wanted. */
   fleet: readonly FleetScenario[]
+  /** Processes of a fleet. */
+  nodes: number
   /** Whether the nodes of a fleet have a Redis: where one is installed, unless it is not wanted. */
   redis: boolean
   seed: number
@@ -32,10 +34,10 @@ const listOf = (all: readonly { name: string; about: string }[]) => all.map(({ n
 
 export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--scenario NAME] [--seed K] [--lanes L] [--clients C] [--patience SECONDS] [--database URL] [--json FILE] [--keep] [--nodes N] [--no-redis]
 
-scenarios:
+scenarios of one node, on each store (--nodes 1 plays no others):
 ${listOf(scenarios)}
 
-scenarios of several nodes (--nodes 3):
+scenarios of three nodes on one PostgreSQL (--nodes 2 to 9 plays no others):
 ${listOf(fleetScenarios)}`
 
 /** Said to whoever asked for something that cannot be; no stack. */
@@ -43,15 +45,15 @@ export class Unusable extends Error {}
 
 export function readOptions(argv: string[], environment: Record<string, string | undefined>): Options {
   const text = { type: 'string' } as const
-  const names = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'patience', 'json', 'database', 'nodes'] as const
-  const named = Object.fromEntries(names.map((name) => [name, text])) as Record<(typeof names)[number], typeof text>
-  let given: Partial<Record<(typeof names)[number], string>> & { keep?: boolean; 'no-redis'?: boolean }
+  const words = ['kills', 'store', 'scenario', 'seed', 'lanes', 'clients', 'patience', 'json', 'database', 'nodes'] as const
+  const named = Object.fromEntries(words.map((name) => [name, text])) as Record<(typeof words)[number], typeof text>
+  let given: Partial<Record<(typeof words)[number], string>> & { keep?: boolean; 'no-redis'?: boolean }
   try {
     given = parseArgs({ args: argv, options: { ...named, keep: { type: 'boolean' }, 'no-redis': { type: 'boolean' } } }).values
   } catch (error) {
     throw new Unusable(`${(error as Error).message}\n\n${usage}`)
   }
-  const whole = (name: (typeof names)[number], least: number, most: number, fallback: number): number => {
+  const whole = (name: (typeof words)[number], least: number, most: number, fallback: number): number => {
     const value = given[name] === undefined ? fallback : Number(given[name] || Number.NaN)
     if (!Number.isInteger(value) || value < least || value > most)
       throw new Unusable(`--${name} must be a whole number from ${least} to ${most}, not "${given[name]}".`)
@@ -60,23 +62,24 @@ export function readOptions(argv: string[], environment: Record<string, string |
   const { store, scenario } = given
   if (store !== undefined && store !== 'pglite' && store !== 'postgres')
     throw new Unusable(`--store must be pglite or postgres, not "${store}".`)
-  const nodes = whole('nodes', 1, 9, 1)
-  if (nodes > 1 && store === 'pglite') throw new Unusable('--nodes needs --store postgres: the embedded store has room for one process.')
-  const choose = <S extends { name: string }>(all: readonly S[]): readonly S[] => {
-    const wanted = scenario?.split(',') ?? all.map(({ name }) => name)
-    if (wanted.some((name) => !all.some((one) => one.name === name)))
-      throw new Unusable(`--scenario must be one of ${all.map(({ name }) => name).join(', ')}, not "${scenario}".`)
-    return all.filter(({ name }) => wanted.includes(name))
-  }
+  const nodes = given.nodes === undefined ? undefined : whole('nodes', 1, 9, 1)
+  if (nodes !== undefined && nodes > 1 && store === 'pglite')
+    throw new Unusable('--nodes needs --store postgres: the embedded store has room for one process.')
+  const alone = nodes === undefined || nodes === 1 ? scenarios : []
+  const together = nodes === 1 || store === 'pglite' ? [] : fleetScenarios
+  const wanted = scenario?.split(',')
+  const names = new Set([...alone, ...together].map(({ name }) => name))
+  if (wanted?.some((name) => !names.has(name))) throw new Unusable(`--scenario must be one of ${[...names].join(', ')}, not "${scenario}".`)
+  const chosen = <S extends { name: string }>(all: readonly S[]) => all.filter(({ name }) => wanted?.includes(name) ?? true)
   const database = given.database ?? (environment.TEST_DATABASE_URL || undefined)
   if (database !== undefined && !/^postgres(ql)?:\/\//.test(database))
     throw new Unusable(`--database must begin with postgres://, not "${database}".`)
   return {
     kills: whole('kills', 1, 1_000_000, 40),
     stores: store ? [store] : ['pglite', 'postgres'],
-    scenarios: nodes > 1 ? [] : choose(scenarios),
-    nodes,
-    fleet: nodes > 1 ? choose(fleetScenarios) : [],
+    scenarios: chosen(alone),
+    fleet: chosen(together),
+    nodes: nodes ?? 3,
     redis: !given['no-redis'],
     seed: whole('seed', 0, 2 ** 31, 1 + Math.floor(Math.random() * 1_000_000)),
     lanes: whole('lanes', 1, 16, 2),

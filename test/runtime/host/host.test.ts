@@ -17,7 +17,12 @@ import { within } from '../../support/within.ts'
 type Way = 'well' | 'before' | 'after' | 'late' | 'unstorable' | 'never'
 
 /** A store in memory with the promises of sql/004_steps.sql. */
-function simulated({ fate = () => 'well' as Way, limits = {} as Partial<Limits>, judges = (): boolean => true, ousted = async () => {} } = {}) {
+function simulated({
+  fate = () => 'well' as Way,
+  limits = {} as Partial<Limits>,
+  judges = (): boolean => true,
+  ousted = async () => {},
+} = {}) {
   const clock = handClock()
   const actors = new Map<string, { version: number; tree: Tree; keys: Set<string> }>()
   const journal: string[] = []
