@@ -5,6 +5,7 @@ import { readTurnOf } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
 import type { Stage } from '../cluster/stage.ts'
+import { promptly } from './promptly.ts'
 
 export interface Answer {
   turn: string
@@ -69,7 +70,8 @@ export async function followMessage({ db, bus, stage }: Needs, tenant: string, c
   return {
     end: leave,
     async answer(ms, { duplicate }) {
-      if (duplicate) for (const { name, payload } of await readTurnOf(db, tenant, conversation, message)) take(name, payload as TurnEvent)
+      if (duplicate)
+        for (const { name, payload } of await promptly(readTurnOf(db, tenant, conversation, message))) take(name, payload as TurnEvent)
       for (const [name, event] of held ?? []) take(name, event)
       held = undefined
       let timer: NodeJS.Timeout | undefined

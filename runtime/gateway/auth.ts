@@ -4,6 +4,7 @@ import { jwtVerify } from 'jose'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Database } from '../../sql/database.ts'
 import { type Tenant, demo, findApiKey, findTenant } from '../../sql/tenants.ts'
+import { promptly } from './promptly.ts'
 
 export const roles = ['owner', 'admin', 'member', 'visitor'] as const
 export type Role = (typeof roles)[number]
@@ -22,7 +23,7 @@ export const seesAll = ({ role }: Principal) => role === 'owner' || role === 'ad
 export const mayRead = (principal: Principal, owner: string) => seesAll(principal) || principal.who === owner
 
 export interface Authenticator {
-  /** Throws `credential.missing` or `credential.invalid`. */
+  /** Throws `credential.missing`, `credential.invalid` or `store.unavailable`. */
   (credential: string | undefined): Promise<Principal>
   /** Requests without a credential act as the owner of the tenant demo. */
   readonly isOpen: boolean
@@ -48,8 +49,7 @@ export function createAuthenticator({ db, environment, apiKey, jwtSecret }: Need
       throw new Refusal('credential.missing')
     }
     if (apiKey && isSame(credential, apiKey)) return owner
-    if (credential.split('.').length === 3) return await byToken(credential)
-    return await byKey(credential)
+    return await promptly(credential.split('.').length === 3 ? byToken(credential) : byKey(credential))
   }
 
   async function byToken(token: string): Promise<Principal> {

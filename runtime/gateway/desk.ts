@@ -11,6 +11,7 @@ import type { Effect } from '../host/host.ts'
 import type { Birth } from '../host/row.ts'
 import { type Principal, mayRead } from './auth.ts'
 import { createOwners } from './owners.ts'
+import { promptly } from './promptly.ts'
 
 export interface Incoming {
   conversation: string
@@ -23,6 +24,7 @@ export interface Incoming {
   owner?: string
 }
 
+/** Refuses with `store.unavailable` where the store does not answer in time. */
 export interface Desk {
   /** The conversation, or undefined when nobody has begun it; refuses with `conversation.unknown` when it is somebody else's. */
   open(principal: Principal, conversation: string): Promise<Conversation | undefined>
@@ -45,9 +47,11 @@ interface Needs {
   isDraining(): boolean
   /** Hears of a conversation before its first word is told: whose it will be. */
   begins?(tenant: string, conversation: string, owner: string): void
+  /** Milliseconds for which the store is waited for. */
+  patience?: number
 }
 
-export function createDesk({ db, engine, maxLength, policy, isDraining, begins = () => {} }: Needs): Desk {
+export function createDesk({ db, engine, maxLength, policy, isDraining, begins = () => {}, patience }: Needs): Desk {
   const { host } = engine
 
   async function open(principal: Principal, id: string): Promise<Conversation | undefined> {
@@ -62,7 +66,7 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
     if ((await owners.of(principal, id)) === undefined) throw new Refusal('conversation.unknown')
   }
 
-  return {
+  const desk: Desk = {
     open,
     ownerOf: owners.of,
     check: owners.check,
@@ -122,6 +126,14 @@ export function createDesk({ db, engine, maxLength, policy, isDraining, begins =
       await existing(principal, conversation)
       await host.tell({ tenant: principal.tenant.id, actor: conversation, envelope: { to: 'root', event: { type: 'history.cleared' } } })
     },
+  }
+  return {
+    open: (...asked) => promptly(desk.open(...asked), patience),
+    ownerOf: (...asked) => promptly(desk.ownerOf(...asked), patience),
+    check: desk.check,
+    accept: (...asked) => promptly(desk.accept(...asked), patience),
+    stop: (...asked) => promptly(desk.stop(...asked), patience),
+    clear: (...asked) => promptly(desk.clear(...asked), patience),
   }
 }
 

@@ -10,6 +10,7 @@ import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
 import type { Stage } from '../cluster/stage.ts'
 import { failpoint } from '../host/failpoint.ts'
 import type { Pages } from './pages.ts'
+import { promptly } from './promptly.ts'
 import type { Cursor, Joined } from './protocol.ts'
 
 /** Events and bytes of a replay; beyond them a fresh join is the better answer, and never a part that looks whole. */
@@ -43,7 +44,7 @@ export async function join(
   const leave = bus.watch(roomOf(tenant, conversation), (frame) => heard.push(frame))
   try {
     await stage.joined(tenant, conversation)
-    const read = () => pages(tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES })
+    const read = () => promptly(pages(tenant, conversation, { after: after?.seq, most: MISSED, messages: MESSAGES }))
     // Begun while we read: what was told meanwhile is not told again to us, and stands in the store by now.
     const page = (await read()) ?? (heard.length > 0 ? await read() : undefined)
     void stage.stands(tenant, conversation, page?.conversation.seq ?? 0)

@@ -6,6 +6,7 @@ import type { Database } from '../../sql/database.ts'
 import type { Bus } from '../cluster/bus.ts'
 import type { Stage } from '../cluster/stage.ts'
 import { join } from './join.ts'
+import { promptly } from './promptly.ts'
 import type { Cursor, Delta } from './protocol.ts'
 
 export interface Feed {
@@ -40,11 +41,11 @@ export const ends = new Set(['turn.finished', 'turn.failed', 'turn.stopped'])
 
 /** What a reader with a cursor has missed, up to the moment in which `entered` is called. */
 export async function replay(needs: Needs, { tenant, conversation, message }: Place, after: Cursor, entered: () => void): Promise<Feed[]> {
-  const [at] = (await readPage(needs.db, tenant, conversation, { after: after.seq - 1, most: 1, messages: 0 }))?.events ?? []
+  const [at] = (await promptly(readPage(needs.db, tenant, conversation, { after: after.seq - 1, most: 1, messages: 0 })))?.events ?? []
   const told = (name: string, payload: Feed['payload']): Feed => ({ name, payload })
   const asked =
     after.turn ??
-    (message ? ((await readTurnOf(needs.db, tenant, conversation, message))[0]?.payload.turn as string | undefined) : undefined)
+    (message ? ((await promptly(readTurnOf(needs.db, tenant, conversation, message)))[0]?.payload.turn as string | undefined) : undefined)
   // Its last line told the end already: it is told once more.
   if (at?.seq === after.seq && ends.has(at.name) && at.payload.turn === asked && asked !== undefined)
     return [told(at.name, { ...at.payload, seq: undefined } as Feed['payload'])]

@@ -13,6 +13,7 @@ import { long, short } from './grammar.ts'
 import type { App, Guarded } from './http.ts'
 import { apiChat, chat, chatShort, session } from './schema.ts'
 import { readCursor } from './cursor.ts'
+import { promptly } from './promptly.ts'
 import { type Grammar, stream } from './sse.ts'
 
 interface Needs {
@@ -145,7 +146,7 @@ export function chatRoutes(app: App, needs: Needs) {
       return {
         answer: answer.message.text,
         content: answer.message.text,
-        work_order_id: await findOrder(needs.db, principal.tenant.id, conversation, answer.turn),
+        work_order_id: await promptly(findOrder(needs.db, principal.tenant.id, conversation, answer.turn)),
         session_id: conversation,
         agent: answer.message.agent,
         model: answer.model,

@@ -4,6 +4,7 @@ import { sumUsage } from '../../sql/usage.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Health } from '../watch/health.ts'
 import type { App, Guarded } from './http.ts'
+import { promptly } from './promptly.ts'
 import { metricsFilter, orderFilter } from './schema.ts'
 
 export function workRoutes(app: App, { db, guard, health }: { db: Database; guard: Guarded; health: Health }) {
@@ -13,7 +14,7 @@ export function workRoutes(app: App, { db, guard, health }: { db: Database; guar
     async (request) => {
       const { tenant } = await guard(request)
       const { status, owner, limit } = request.query
-      return { work_orders: await listOrders(db, tenant.id, { limit, ...(status && { status }), ...(owner && { owner }) }) }
+      return { work_orders: await promptly(listOrders(db, tenant.id, { limit, ...(status && { status }), ...(owner && { owner }) })) }
     },
   )
 
@@ -23,7 +24,7 @@ export function workRoutes(app: App, { db, guard, health }: { db: Database; guar
     async (request) => {
       const { tenant } = await guard(request)
       const { period } = request.query
-      const agents = await sumUsage(db, tenant.id, period)
+      const agents = await promptly(sumUsage(db, tenant.id, period))
       const total = (key: 'calls' | 'tokens_in' | 'tokens_out' | 'cost_usd' | 'unpriced') =>
         agents.reduce((sum, agent) => sum + agent[key], 0)
       return {
@@ -41,7 +42,7 @@ export function workRoutes(app: App, { db, guard, health }: { db: Database; guar
 
   app.get('/api/health/detailed', { schema: { tags: ['health'], summary: 'Every part of this node' } }, async (request) => {
     const { tenant } = await guard(request)
-    const [{ overall, components }, agents] = await Promise.all([health.ask(), sumUsage(db, tenant.id, 'today')])
+    const [{ overall, components }, agents] = await Promise.all([health.ask(), promptly(sumUsage(db, tenant.id, 'today'))])
     return {
       overall,
       components: Object.entries(components).map(([name, component]) => ({ name, ...component })),

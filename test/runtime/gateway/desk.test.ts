@@ -5,8 +5,10 @@ import type { Principal } from '../../../runtime/gateway/auth.ts'
 import { createDesk } from '../../../runtime/gateway/desk.ts'
 import { Refusal } from '../../../machines/refusal.ts'
 import type { Database } from '../../../sql/database.ts'
+import type { Ask } from '../../../runtime/host/host.ts'
 import { demo } from '../../../sql/tenants.ts'
 import { pglite } from '../../support/postgres.ts'
+import { until } from '../../support/until.ts'
 import { ward } from '../../support/ward.ts'
 import { within } from '../../support/within.ts'
 
@@ -114,6 +116,23 @@ test('a stranger does not get an answer because the owner asked in the same mome
     both.map(({ status }) => status),
     ['fulfilled', 'rejected'],
   )
+})
+
+test('a store that hangs is told of, and what it kept all the same is a duplicate when it is sent again', async () => {
+  const { engine } = await heart()
+  const held: (() => Promise<unknown>)[] = []
+  const tell = (ask: Ask) => new Promise<never>(() => held.push(() => engine.host.tell(ask)))
+  const usual = { db: db(), engine, maxLength: 1_000, policy: {}, isDraining: () => false }
+  const hanging = createDesk({ ...usual, engine: { ...engine, host: { ...engine.host, tell } }, patience: 20 })
+  const message = { conversation: crypto.randomUUID(), id: 'm1', text: 'is anybody there?' }
+  const codeOf = (work: Promise<unknown>) => within(5_000, work).catch(({ code }: { code: string }) => code)
+  assert.is(await codeOf(hanging.accept(owner, message)), 'store.unavailable')
+  await until(() => held.length > 0, 'the message on its way')
+  for (const arrive of held.splice(0)) await arrive()
+  const desk = createDesk(usual)
+  assert.equal(await within(5_000, desk.accept(owner, message)), { id: 'm1', seq: 1, duplicate: true })
+  assert.is(await codeOf(hanging.stop(owner, message.conversation)), 'store.unavailable')
+  assert.is(await codeOf(hanging.clear(owner, message.conversation)), 'store.unavailable')
 })
 
 test.run()
