@@ -66,7 +66,10 @@ export async function followMessage({ db, bus, stage }: Needs, tenant: string, c
     else take(name, payload as TurnEvent)
   })
   await stage.joined(tenant, conversation)
-  await stage.stands(tenant, conversation)
+  await promptly(stage.stands(tenant, conversation)).catch((error: unknown) => {
+    leave()
+    throw error
+  })
   return {
     end: leave,
     async answer(ms, { duplicate }) {

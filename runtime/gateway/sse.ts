@@ -7,6 +7,7 @@ import { type Bus, roomOf } from '../cluster/bus.ts'
 import type { Stage } from '../cluster/stage.ts'
 import { cursorText } from './cursor.ts'
 import type { Cursor } from './protocol.ts'
+import { promptly } from './promptly.ts'
 import { type Feed, ends, replay } from './replay.ts'
 
 /** How one grammar says the same things. `undefined` says nothing. */
@@ -62,7 +63,7 @@ export async function stream(needs: Needs, request: FastifyRequest, reply: Fasti
   let after = about.after
   try {
     await needs.stage.joined(tenant, conversation)
-    if (!after) await needs.stage.stands(tenant, conversation)
+    if (!after) await promptly(needs.stage.stands(tenant, conversation))
     const accepted = await about.begin()
     if (accepted?.duplicate) after = { seq: accepted.seq - 1 }
     seq = after?.seq ?? accepted?.seq ?? 0
