@@ -1,7 +1,7 @@
 /** `nexus`: what an operator asks of a cluster from the command line. It talks to the database alone, and so needs no node to answer. */
 import { beatNode, drainNode } from '../sql/cluster.ts'
 import type { Database } from '../sql/database.ts'
-import { type DeadLetter, dropDeadLetters, listDeadLetters, retryDeadLetters } from '../sql/letters.dead.ts'
+import { type DeadLetter, dropDeadLetters, kindOf, listDeadLetters, retryDeadLetters } from '../sql/letters.dead.ts'
 import { shardCounts, shardOfActor } from '../sql/shards.ts'
 import { type Chart, emptyChart } from './cluster/chart.ts'
 import { LEASE } from './cluster/proof.ts'
@@ -196,13 +196,13 @@ async function goBack(db: Database, { words: [, name] }: Asked, print: Print) {
   print({ machine: name, version: kind.version - 1, trees }, `${trees} trees of "${name}" are of version ${kind.version - 1} now.`)
 }
 
-const shown = ({ id, at, tenant, actor, envelope, error }: DeadLetter) => [
-  String(id),
-  new Date(at).toISOString().slice(0, 19).replace('T', ' '),
-  tenant.slice(0, 8),
-  actor,
-  (envelope as { event?: { type: string } }).event?.type ?? Object.keys(envelope)[0] ?? '',
-  (error.split('\n')[0] as string).slice(0, 80),
+const shown = (letter: DeadLetter) => [
+  String(letter.id),
+  new Date(letter.at).toISOString().slice(0, 19).replace('T', ' '),
+  letter.tenant.slice(0, 8),
+  letter.actor,
+  kindOf(letter),
+  (letter.error.split('\n')[0] as string).slice(0, 80),
 ]
 
 const commands: Record<string, (db: Database, asked: Asked, print: Print) => Promise<void>> = {

@@ -224,6 +224,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     namespace: sockets.io.of('/operators'),
     authenticate,
     chart: () => cluster?.membership.chart(),
+    db,
     log,
   }).tell
   if (cluster) {

@@ -1,5 +1,6 @@
 /** What was set aside after its third failure, for an operator who looks at all tenants. */
 import type { Database } from './database.ts'
+import { readAsTenant } from './tenant.ts'
 
 type Home = Pick<Database, 'sql'>
 
@@ -19,6 +20,21 @@ export const listDeadLetters = ({ sql }: Home, most: number) =>
   sql<DeadLetter[]>`
     select id, tenant_id as tenant, actor, envelope, error, extract(epoch from at)::float8 * 1000 as at from list_dead_letters(${most})
   `
+
+/** Those of one tenant, the newest first. */
+export const deadLettersOf = (db: Home, tenant: string, most: number) =>
+  readAsTenant(
+    db,
+    tenant,
+    (sql) => sql<DeadLetter[]>`
+      select id, tenant_id as tenant, actor, envelope, error, extract(epoch from at)::float8 * 1000 as at
+      from dead_letters order by id desc limit ${most}
+    `,
+  )
+
+/** What happened that nobody could take in: the type of the event, or what else it was. */
+export const kindOf = ({ envelope }: DeadLetter): string =>
+  (envelope as { event?: { type: string } }).event?.type ?? Object.keys(envelope)[0] ?? ''
 
 /** Back into the inbox of their actors; answers those that were there. */
 export const retryDeadLetters = ({ sql }: Home, letters: { id: number; shard: number }[]) =>

@@ -1,11 +1,15 @@
 /** The door of those who watch. What they see of the cluster belongs to no tenant, so only owners and admins of one are let in. */
 import type { Namespace } from 'socket.io'
 import { Refusal } from '../../machines/refusal.ts'
+import type { Database } from '../../sql/database.ts'
+import { deadLettersOf, kindOf } from '../../sql/letters.dead.ts'
 import { type Chart, sharesOf } from '../cluster/chart.ts'
 import type { ClusterEvent } from '../cluster/changes.ts'
+import { SHARDS } from '../cluster/shards.ts'
 import type { Log } from '../watch/log.ts'
 import { refusedBy } from './attend.ts'
 import { type Authenticator, type Principal, seesAll } from './auth.ts'
+import { promptly } from './promptly.ts'
 import { credentialOf } from './sockets.ts'
 
 interface Needs {
@@ -13,15 +17,20 @@ interface Needs {
   authenticate: Authenticator
   /** How the cluster stands; undefined where there is one node and no other can come. */
   chart(): Chart | undefined
+  db: Database
   log: Log
 }
 
 const ROOM = 'cluster'
 
-export function openOperators({ namespace, authenticate, chart, log }: Needs): { tell(event: ClusterEvent): void } {
+/** Letters that are shown at once. */
+const LETTERS = 50
+
+export function openOperators({ namespace, authenticate, chart, db, log }: Needs): { tell(event: ClusterEvent): void } {
   namespace.use((socket, next) => {
     authenticate(credentialOf(socket.handshake)).then(
       (principal: Principal) => {
+        socket.data = { principal }
         if (seesAll(principal)) return next()
         const { code, message } = new Refusal('role.refused')
         next(Object.assign(new Error(message), { data: { ok: false, code, message } }))
@@ -33,6 +42,13 @@ export function openOperators({ namespace, authenticate, chart, log }: Needs): {
     )
   })
   namespace.on('connection', (socket) => {
+    const { principal } = socket.data as { principal: Principal }
+    async function watch() {
+      // What changes from here on comes behind the answer, or is in it.
+      await socket.join(ROOM)
+      const deadLetters = await letters(db, principal)
+      return { ok: true, ...standing(chart()), deadLetters }
+    }
     socket.onAny((name: string, ...given: unknown[]) => {
       const answer = given.at(-1)
       if (typeof answer !== 'function') return
@@ -40,16 +56,25 @@ export function openOperators({ namespace, authenticate, chart, log }: Needs): {
         const { code, message } = new Refusal('event.unknown')
         return answer({ ok: false, code, message, details: { event: name } })
       }
-      void socket.join(ROOM)
-      answer({ ok: true, ...standing(chart()) })
+      void watch()
+        .catch((error: unknown) => refusedBy(error, log))
+        .then((told) => answer(told))
     })
   })
   return { tell: ([name, payload]) => void namespace.local.to(ROOM).emit(name, payload) }
 }
 
-/** What `nexus nodes` says, for a page. */
+/** What `nexus dead-letters list` says, of the tenant of whoever asks and of no other. */
+async function letters(db: Database, { tenant }: Principal) {
+  const all = await promptly(deadLettersOf(db, tenant.id, LETTERS))
+  return all.map((letter) => ({ id: letter.id, at: letter.at, conversation: letter.actor, event: kindOf(letter), error: letter.error }))
+}
+
+/** What `nexus nodes` and `nexus shards` say, for a page. */
 function standing(chart: Chart | undefined) {
   const shares = chart ? sharesOf(chart) : {}
+  const nameOf = (life: string | undefined) => chart?.nodes.find((one) => one.life === life)?.node ?? null
+  const jobs = Object.entries(chart?.jobs ?? {})
   return {
     nodes: (chart?.nodes ?? []).map(({ node, draining, version, machines, url }) => ({
       node,
@@ -59,11 +84,8 @@ function standing(chart: Chart | undefined) {
       machines,
       url,
     })),
-    jobs: Object.fromEntries(
-      Object.entries(chart?.jobs ?? {}).map(([name, shard]) => [
-        name,
-        chart?.nodes.find(({ life }) => life === chart.lives[shard])?.node ?? null,
-      ]),
-    ),
+    /** By number; null: nobody has it. */
+    shards: (chart?.lives.slice(0, SHARDS) ?? []).map((life, shard) => ({ node: nameOf(life), epoch: chart?.epochs[shard] })),
+    jobs: Object.fromEntries(jobs.map(([name, shard]) => [name, nameOf(chart?.lives[shard])])),
   }
 }

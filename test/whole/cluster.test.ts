@@ -7,6 +7,7 @@ import postgres from 'postgres'
 import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { shardOf } from '../../runtime/cluster/shards.ts'
 import { type TestClient, cursorOf, read, reading, readFrom, testClient } from '../support/client.ts'
 import { type NexusProcess, failsToStart, startNexus } from '../support/process.ts'
 import { providerDouble } from '../support/provider.ts'
@@ -253,6 +254,16 @@ if (admin)
         select tenant_id, id, 'message:again', ${sql.json(lost)}, 'Error: because' from actors
       `
       assert.match((await nexus(own, 'dead-letters', 'list')).said, /message\.received\s+Error: because/)
+      const seen = (await watching.timeout(10_000).emitWithAck('cluster.watch')) as {
+        shards: { node: string; epoch: number }[]
+        deadLetters: { conversation: string; event: string; error: string }[]
+      }
+      const { epoch = -1, node } = seen.shards[shardOf(conversation)] ?? {}
+      assert.ok(of.said.includes(`epoch ${epoch}, at ${node}.`), `${of.said} ${epoch} ${node}`)
+      assert.equal(
+        seen.deadLetters.map((letter) => [letter.conversation, letter.event, letter.error]),
+        [[conversation, 'message.received', 'Error: because']],
+      )
       assert.is((await nexus(own, 'dead-letters', 'retry', '--all')).code, 0)
       assert.is((await client.answerTo('again')).role, 'assistant')
       assert.match((await nexus(own, 'dead-letters', 'list')).said, /Nothing was set aside/)
