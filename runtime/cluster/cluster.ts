@@ -10,7 +10,7 @@ import type { Log } from '../watch/log.ts'
 import type { Bus } from './bus.ts'
 import type { Carrier } from './carrier.ts'
 import { emptyChart } from './chart.ts'
-import { type ClusterEvent, changesBetween } from './changes.ts'
+import { type ClusterEvent, type ClusterEvents, changesBetween } from './changes.ts'
 import { createDispatch } from './dispatch.ts'
 import type { Lease } from './lease.ts'
 import { type Membership, createMembership } from './membership.ts'
@@ -114,6 +114,7 @@ export function createCluster(needs: ClusterNeeds): Cluster {
       // Somebody has come or gone, and perhaps left work.
       if ((letter.moves as unknown[]).length === 0) served().gained(new Set())
     } else if (letter.type === 'cancel') served().runner.cancel(letter as never)
+    else if (letter.type === 'fault') observe(['fault.detected', letter.fault as ClusterEvents['fault.detected']])
     else if (!relay.hear(from, letter) && !dispatch.hear(letter)) log.debug({ letter: letter.type }, 'a letter of an unknown kind')
   }
 
@@ -173,7 +174,11 @@ export function createCluster(needs: ClusterNeeds): Cluster {
         for (const event of changesBetween(known, chart, clock.now())) observe(event)
         known = chart
       },
-      fault: (gone, fault) => observe(['fault.detected', { node: gone, fault, at: clock.now() }]),
+      fault(gone, what) {
+        const fault = { node: gone, fault: what, at: clock.now() }
+        observe(['fault.detected', fault])
+        tellAll({ type: 'fault', fault })
+      },
       drained: needs.drained,
       ousted: needs.ousted,
     },

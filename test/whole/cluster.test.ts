@@ -65,6 +65,21 @@ async function withFleet(names: string[], more: Record<string, string>, run: (fl
   }
 }
 
+interface Standing {
+  nodes: { node: string; shards: number }[]
+  shards: { node: string; epoch: number }[]
+  deadLetters: { conversation: string; event: string; error: string }[]
+}
+
+/** Somebody who watches the cluster at this node. */
+async function operatorAt({ url }: NexusProcess) {
+  const socket = io(`${url}/operators`, { transports: ['websocket'], reconnection: false })
+  const heard: [name: string, payload: { node?: string; state?: string; fault?: string }][] = []
+  socket.onAny((name, payload) => heard.push([name, payload]))
+  const watch = async () => (await socket.timeout(10_000).emitWithAck('cluster.watch')) as Standing
+  return { heard, watch, standing: await watch(), close: () => socket.close() }
+}
+
 const posts = () => double.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/responses')).length
 
 /** A conversation of this node in which two hundred words are being said. */
@@ -128,6 +143,7 @@ else
         const owner = await ownerOf(conversation)
         const at = Number(owner.slice(1)) - 1
         const so = read(reading(), client.heard)
+        const operators = await Promise.all(nodes.filter((_, other) => other !== at).map(operatorAt))
         // Long enough that whoever comes back on a busy machine finds it in flight.
         double.next({ text: words(80), pace: 30 })
         const began = performance.now()
@@ -145,6 +161,10 @@ else
         await until(() => read(so, back.heard).finished[0], 'the reply', 20_000)
         assert.equal([so.faults, so.retracted, so.attempt], [[], 1, 2])
         assert.is(so.finished[0]?.text, words(80).join(''))
+        for (const { heard: news, close } of operators) {
+          await until(() => news.some(([name, { node, fault }]) => name === 'fault.detected' && node === owner && fault), 'the fault')
+          close()
+        }
         back.close()
       }))
 
@@ -211,11 +231,9 @@ if (admin)
   test('an operator sees the nodes, empties one, and sends back what was set aside', () =>
     withFleet(['n1', 'n2'], {}, async ({ nodes, settings, sql, ownerOf }) => {
       const own = { DATABASE_URL: settings.DATABASE_URL as string }
-      const watching = io(`${(nodes[0] as NexusProcess).url}/operators`, { transports: ['websocket'], reconnection: false })
-      const heard: [string, { node?: string; state?: string }][] = []
-      watching.onAny((name, payload) => heard.push([name, payload]))
-      const standing = (await watching.timeout(10_000).emitWithAck('cluster.watch')) as { nodes: { node: string; shards: number }[] }
-      assert.equal(standing.nodes.map(({ node }) => node).sort(), ['n1', 'n2'])
+      const watching = await operatorAt(nodes[0] as NexusProcess)
+      const { heard } = watching
+      assert.equal(watching.standing.nodes.map(({ node }) => node).sort(), ['n1', 'n2'])
       const before = JSON.parse((await nexus(own, 'nodes', '--json')).said) as { nodes: { node: string; state: string; shards: number }[] }
       assert.equal(
         before.nodes.map(({ node, state }) => [node, state]),
@@ -254,10 +272,7 @@ if (admin)
         select tenant_id, id, 'message:again', ${sql.json(lost)}, 'Error: because' from actors
       `
       assert.match((await nexus(own, 'dead-letters', 'list')).said, /message\.received\s+Error: because/)
-      const seen = (await watching.timeout(10_000).emitWithAck('cluster.watch')) as {
-        shards: { node: string; epoch: number }[]
-        deadLetters: { conversation: string; event: string; error: string }[]
-      }
+      const seen = await watching.watch()
       const { epoch = -1, node } = seen.shards[shardOf(conversation)] ?? {}
       assert.ok(of.said.includes(`epoch ${epoch}, at ${node}.`), `${of.said} ${epoch} ${node}`)
       assert.equal(
