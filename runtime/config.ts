@@ -215,8 +215,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   return config
 }
 
-/** The settings of this process; a file .env in the working directory fills in what the environment leaves open. */
-export function configOfProcess(): Config {
+/** The settings of this process, but for some; a file .env in the working directory fills in what the environment leaves open. */
+export function configOfProcess(instead: Record<string, string> = {}): Config {
   if (existsSync('.env')) process.loadEnvFile('.env')
-  return readConfig(process.env)
+  return readConfig({ ...process.env, ...instead })
 }

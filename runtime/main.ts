@@ -20,7 +20,7 @@ try {
       : 'PostgreSQL'
   process.stdout.write(`Nexus is ready: open ${system.url}  ·  models: ${modelsLine(system.models)}  ·  ${store}\n`)
   if (config.environment === 'development' && !config.apiKey)
-    log.info({}, 'no credential is configured: every request acts as the owner of the tenant demo (development only)')
+    log.info({}, 'no API_KEY is configured: every request without a credential acts as the owner of the tenant demo (development only)')
   if (Number(process.versions.node.split('.')[0]) < 22) log.warn({}, 'Node 20 is out of support since April 2026; Node 24 is recommended')
 
   let asked: number | undefined

@@ -1,4 +1,5 @@
 /** `nexus`: what an operator asks of a cluster from the command line. It talks to the database alone, and so needs no node to answer. */
+import { existsSync } from 'node:fs'
 import { beatNode, drainNode } from '../sql/cluster.ts'
 import type { Database } from '../sql/database.ts'
 import { type DeadLetter, dropDeadLetters, kindOf, listDeadLetters, retryDeadLetters } from '../sql/letters.dead.ts'
@@ -17,7 +18,7 @@ const help = `nexus: what an operator asks of a cluster
 
   nexus nodes                                who lives, and what each has
   nexus shards [--all | --of CONVERSATION]   where the shards are; every one of them; where a conversation lives
-  nexus drain NODE                           the node gives everything away and takes nothing more; waits until it has
+  nexus drain NODE [--undo]                  the node gives everything away and takes nothing more; waits until it has
   nexus dead-letters list [--most N]         events that were set aside after three failures, the newest first
   nexus dead-letters retry ID... | --all     back to their conversations
   nexus dead-letters drop ID... | --all      away for good
@@ -37,7 +38,7 @@ interface Asked {
 }
 
 const valued = new Set(['--of', '--most'])
-const known = new Set(['--all', '--json', '--help', '-h', ...valued])
+const known = new Set(['--all', '--undo', '--json', '--help', '-h', ...valued])
 
 function read(words: string[]): Asked {
   const asked: Asked = { words: [], flags: new Map() }
@@ -138,19 +139,40 @@ async function shards(db: Database, { flags }: Asked, print: Print) {
 const DRAIN = 30_000
 const AGAIN = 250
 
-async function drain(db: Database, { words: [, node] }: Asked, print: Print) {
+async function drain(db: Database, { words: [, node], flags }: Asked, print: Print) {
   if (!node) throw new Misuse('Which node? See nexus nodes.')
-  if (!(await drainNode(db, node))) throw new Misuse(`There is no node ${node}; see nexus nodes.`)
-  for (const until = Date.now() + DRAIN; ; await new Promise((resolve) => setTimeout(resolve, AGAIN))) {
-    const { nodes: all, lives } = await look(db)
+  const find = ({ nodes: all, lives }: Chart) => {
     const one = all.find((other) => other.node === node)
-    const left = one ? lives.filter((life) => life === one.life).length : 0
+    return {
+      one,
+      left: one ? lives.filter((life) => life === one.life).length : 0,
+      heirs: all.filter((other) => other !== one && isHeir(other)),
+    }
+  }
+  const { one: found, heirs: first } = find(await look(db))
+  if (!found) throw new Misuse(`There is no node ${node}; see nexus nodes.`)
+  if (found.age > LEASE)
+    throw new Misuse(`${node} has not been heard of for ${span(found.age)}: what it had goes to others without a word from anybody.`)
+  if (flags.has('--undo')) {
+    await drainNode(db, node, false)
+    return print({ node, draining: false }, `${node} takes its share again.`)
+  }
+  if (first.length === 0) throw new Misuse(`Nothing was done: there is no other node that could take what ${node} has.`)
+  await drainNode(db, node)
+  for (const until = Date.now() + DRAIN; ; await new Promise((resolve) => setTimeout(resolve, AGAIN))) {
+    const { one, left, heirs } = find(await look(db))
+    if (!one) return print({ node, shards: 0 }, `${node} has gone.`)
     if (left === 0) return print({ node, shards: 0 }, `${node} has given everything away and takes nothing more; end it with SIGTERM.`)
-    if (all.filter(({ draining, age }) => !draining && age < LEASE).length === 0)
-      throw new Misuse(`${node} takes nothing more, and keeps its ${left} shards: there is no other node to have them.`)
-    if (Date.now() > until) throw new Misuse(`${node} still has ${left} shards after ${DRAIN / 1000} s.`)
+    if (heirs.length === 0) {
+      await drainNode(db, node, false)
+      throw new Misuse(`The other nodes have gone: ${node} keeps its ${left} shards and takes its share again.`)
+    }
+    if (Date.now() > until)
+      throw new Misuse(`${node} still has ${left} shards after ${DRAIN / 1000} s, and goes on; nexus drain ${node} --undo ends it.`)
   }
 }
+
+const isHeir = ({ draining, age }: Chart['nodes'][number]) => !draining && age < LEASE
 
 async function deadLetters(db: Database, { words: [, verb, ...ids], flags }: Asked, print: Print) {
   if (verb === 'list') {
@@ -220,7 +242,12 @@ try {
   else {
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined
     if (!command) throw new Misuse(`There is no command ${name}; see nexus --help.`)
-    const db = await openStore(configOfProcess(), silent)
+    // No credential is needed here: whoever may read the database is an operator.
+    const config = configOfProcess({ APP_ENV: 'development' })
+    const store = config.databaseUrl === undefined ? `the embedded store in ${config.dataDir}` : 'the database of DATABASE_URL'
+    if (config.databaseUrl === undefined && !existsSync(config.dataDir))
+      throw new Misuse(`DATABASE_URL is not set, and there is no embedded store in ${config.dataDir}.`)
+    const db = await openStore(config, silent)
     try {
       await command(db, asked, (facts, text) =>
         process.stdout.write(`${asked.flags.has('--json') ? JSON.stringify(facts, null, 2) : text}\n`),
@@ -228,7 +255,7 @@ try {
     } catch (error) {
       // A function or table of ours is missing.
       if (!/^42(883|P01|703)$/.test((error as { code?: string }).code ?? '')) throw error
-      throw new Misuse('This version of Nexus has not served the database yet: start a node on it first.')
+      throw new Misuse(`This version of Nexus has not served ${store} yet: start a node on it first.`)
     } finally {
       await db.close()
     }

@@ -26,7 +26,7 @@ import { inboundRoutes } from './gateway/routes.inbound.ts'
 import { workRoutes } from './gateway/routes.work.ts'
 import type { Rooms } from './gateway/rooms.ts'
 import { openOperators } from './gateway/operators.ts'
-import { openSockets } from './gateway/sockets.ts'
+import { OPERATORS, openSockets } from './gateway/sockets.ts'
 import { systemClock } from './host/clock.ts'
 import { arm } from './host/failpoint.ts'
 import { createEngine } from './host/engine.ts'
@@ -174,8 +174,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     ...(redis && {
       redis: async () => {
         // Without it everything is slower, and nothing else.
-        const answers = await redis.commands.ping().catch(() => undefined)
-        return answers ? { status: 'healthy' as const } : { status: 'degraded' as const, detail: 'Redis does not answer' }
+        return (await redis.isThere()) ? { status: 'healthy' as const } : { status: 'degraded' as const, detail: 'Redis does not answer' }
       },
     }),
   })
@@ -215,13 +214,14 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     log,
     origins: config.corsOrigins,
     frameLimit: config.bodyLimit,
+    refused: metrics.refused,
   })
   opened.push(sockets.close)
   rooms = sockets.rooms
   depart = () => void sockets.leave(SPREAD)
   if (redis && cluster) sockets.io.adapter(redis.adapter(cluster.name))
   watched = openOperators({
-    namespace: sockets.io.of('/operators'),
+    namespace: sockets.io.of(OPERATORS),
     authenticate,
     chart: () => cluster?.membership.chart(),
     db,

@@ -136,9 +136,9 @@ export const handOverShards = ({ sql }: Home, given: { shard: number; to: string
     select shard, epoch, life from hand_over_shards(${given.map(({ shard }) => shard)}, ${given.map(({ to }) => to)}, ${life})
   `
 
-/** Takes nothing more and gives away what it has; false where no such node lives. */
-export async function drainNode({ sql }: Home, node: string): Promise<boolean> {
-  const rows = await sql`update nodes set draining = true where node = ${node} returning node`
+/** Takes nothing more and gives away what it has, or takes its share again; false where no such node lives. */
+export async function drainNode({ sql }: Home, node: string, draining = true): Promise<boolean> {
+  const rows = await sql`update nodes set draining = ${draining} where node = ${node} returning node`
   return rows.length > 0
 }
 

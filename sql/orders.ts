@@ -24,8 +24,12 @@ export async function findOrder(db: Database, tenant: string, conversation: stri
   return row?.number
 }
 
-/** The newest work orders first. */
-export const listOrders = (db: Database, tenant: string, { status, owner, limit }: { status?: string; owner?: string; limit: number }) =>
+/** The newest work orders first; with `person` of the conversations that are theirs and of no others. */
+export const listOrders = (
+  db: Database,
+  tenant: string,
+  { status, owner, person, limit }: { status?: string; owner?: string; person?: string; limit: number },
+) =>
   readAsTenant(
     db,
     tenant,
@@ -35,6 +39,10 @@ export const listOrders = (db: Database, tenant: string, { status, owner, limit 
       from work_orders
       where (${status ?? null}::text is null or status = ${status ?? null})
         and (${owner ?? null}::text is null or owner = ${owner ?? null})
+        and (
+          ${person ?? null}::text is null
+          or exists (select from conversations c where c.id = work_orders.conversation and c.owner = ${person ?? null})
+        )
       order by created_at desc
       limit ${limit}
     `,

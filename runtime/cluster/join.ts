@@ -18,7 +18,7 @@ import type { openRedis } from './redis.ts'
 interface Needs {
   db: Database
   url: string
-  config: Pick<Config, 'redisUrl' | 'host' | 'port'>
+  config: Pick<Config, 'redisUrl' | 'host' | 'port' | 'environment'>
   redis: Awaited<ReturnType<typeof openRedis>> | undefined
   node: string
   version: string
@@ -27,6 +27,10 @@ interface Needs {
   drained(): void
   observe(event: ClusterEvent): void
 }
+
+/** Where others may reach it: whoever listens everywhere is known by its name, and without a setting development listens to itself alone. */
+const addressOf = ({ host, environment }: Needs['config']) =>
+  host === undefined ? (environment === 'production' ? hostname() : 'localhost') : host === '0.0.0.0' || host === '::' ? hostname() : host
 
 /** The newest version that this program has of each machine. */
 export const ownMachines = (): Record<string, number> =>
@@ -49,7 +53,7 @@ export async function joinCluster({ db, url, config, redis, node, version, local
     node,
     machines: ownMachines(),
     version,
-    url: () => (config.port === 0 ? undefined : `http://${config.host ?? hostname()}:${config.port}`),
+    url: () => (config.port === 0 ? undefined : `http://${addressOf(config)}:${config.port}`),
     clock: systemClock,
     log,
     carriers: () => [

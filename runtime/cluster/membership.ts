@@ -102,6 +102,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
   /** By how much the store's clock is ahead of our ticks, which nobody sets. */
   let ahead: number | undefined
   let state: 'out' | 'in' | 'silent' | 'over' = 'out'
+  /** It leaves of its own will. */
+  let leaving = false
   let draining = false
   let toldDraining = false
   let toldSkew = false
@@ -240,11 +242,12 @@ export function createMembership(needs: MembershipNeeds): Membership {
     proof.stored(began)
     noteTime(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
-    draining ||= own?.draining ?? false
+    draining = leaving || (own?.draining ?? draining)
     holdings.read(beat.nodes, beat.map)
     seen = beat.fingerprint
     if (wasFenced) on.resumed()
-    if (own?.draining && !toldDraining) {
+    if (!draining) toldDraining = false
+    else if (!toldDraining) {
       toldDraining = true
       on.drained()
     }
@@ -360,7 +363,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     },
     look,
     async drain() {
-      draining = toldDraining = true
+      leaving = draining = toldDraining = true
       await timely(drainNode(lane, node))
       on.news([])
       await look()

@@ -5,6 +5,8 @@ import { Redis } from 'ioredis'
 /** Milliseconds that a Redis may take to answer before it counts as gone, and between two signs of life that a listener asks for. */
 const PATIENCE = 3_000
 const PING = 5_000
+/** Milliseconds in which it must answer whoever asks how it is: well within what health allows a part. */
+const PROMPT = 500
 
 /** Asked for and not there means stop: never a silent fallback. */
 export async function openRedis(url: string) {
@@ -15,10 +17,14 @@ export async function openRedis(url: string) {
     socketTimeout: PATIENCE, // a connection that owes an answer for so long is made anew
     retryStrategy: (times) => Math.min(times * 100, 1_000),
   })
-  control.on('error', () => {}) // each command that fails says so itself
+  // Each command that fails says so itself, but for the first one, whose connection is "closed" whatever the reason.
+  let reason: Error | undefined
+  control.on('error', (error) => {
+    reason = error
+  })
   await answers(control).catch((cause: Error) => {
     control.disconnect()
-    throw new Error(`REDIS_URL is set and no Redis answers there: ${cause.message}`)
+    throw new Error(`REDIS_URL is set and Redis at ${hostOf(url)} cannot be used: ${wordsOf(reason ?? cause)}`)
   })
   // Once the other one listens for messages it takes no other commands. What Redis does not hear at once is not kept for later.
   const commands = control.duplicate({ lazyConnect: false, maxRetriesPerRequest: 1, commandTimeout: 1_000 })
@@ -31,6 +37,19 @@ export async function openRedis(url: string) {
   pings.unref()
   return {
     commands,
+    /** Whether it answers now. Never throws. */
+    async isThere(): Promise<boolean> {
+      if (commands.status !== 'ready') return false
+      let late: NodeJS.Timeout | undefined
+      const silence = new Promise<boolean>((resolve) => {
+        late = setTimeout(() => resolve(false), PROMPT)
+      })
+      const answer = commands.ping().then(
+        () => true,
+        () => false,
+      )
+      return Promise.race([answer, silence]).finally(() => clearTimeout(late))
+    },
     /** Carries the control messages of Socket.IO, and none of whoever else uses this Redis: they could close our sockets. */
     adapter: (cluster: string) => createAdapter(commands, control, { key: `${cluster}:socket.io`, publishOnSpecificResponseChannel: true }),
     async close() {
@@ -40,6 +59,12 @@ export async function openRedis(url: string) {
     },
   }
 }
+
+/** Where it should be, without the password. */
+const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).host || url : 'an address that is none')
+
+/** A refused connection of several addresses has no message, only a code. */
+const wordsOf = ({ message, code }: Error & { code?: string }) => message || code || 'no reason is known'
 
 /** A Redis that takes the connection and then hangs never says so. */
 async function answers(redis: Redis): Promise<void> {

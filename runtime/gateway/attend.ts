@@ -21,6 +21,8 @@ interface Needs {
   desk: Desk
   log: Log
   pages?: Pages
+  /** Counts what was declined. */
+  refused?(code: string): void
 }
 
 /** Conversations that one socket may listen to. */
@@ -33,7 +35,11 @@ export function attend(needs: Needs, rooms: Rooms, socket: ChatSocket): (name: s
     const answer = given.at(-1)
     const acknowledge = typeof answer === 'function' ? (answer as (told: object) => void) : () => {}
     void dispatch(events, name, typeof given[0] === 'function' ? undefined : given[0], (told) => acknowledge({ ok: true, ...told })).catch(
-      (error: unknown) => acknowledge(refusedBy(error, needs.log)),
+      (error: unknown) => {
+        const refusal = refusedBy(error, needs.log)
+        needs.refused?.(refusal.code)
+        acknowledge(refusal)
+      },
     )
   }
 }

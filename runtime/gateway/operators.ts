@@ -10,7 +10,7 @@ import type { Log } from '../watch/log.ts'
 import { refusedBy } from './attend.ts'
 import { type Authenticator, type Principal, seesAll } from './auth.ts'
 import { promptly } from './promptly.ts'
-import { credentialOf } from './sockets.ts'
+import { credentialOf, expire } from './sockets.ts'
 
 interface Needs {
   namespace: Namespace
@@ -43,6 +43,7 @@ export function openOperators({ namespace, authenticate, chart, db, log }: Needs
   })
   namespace.on('connection', (socket) => {
     const { principal } = socket.data as { principal: Principal }
+    expire(socket, principal)
     async function watch() {
       // What changes from here on comes behind the answer, or is in it.
       await socket.join(ROOM)

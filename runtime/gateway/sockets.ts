@@ -6,7 +6,7 @@ import type { Bus } from '../cluster/bus.ts'
 import type { Stage } from '../cluster/stage.ts'
 import type { Log } from '../watch/log.ts'
 import { attend, refusedBy } from './attend.ts'
-import { type Authenticator, credentialIn } from './auth.ts'
+import { type Authenticator, type Principal, credentialIn } from './auth.ts'
 import { relieve } from './backpressure.ts'
 import type { Desk } from './desk.ts'
 import { createPages } from './pages.ts'
@@ -25,7 +25,11 @@ interface Needs {
   log: Log
   origins: string[]
   frameLimit: number
+  refused?(code: string): void
 }
+
+/** The namespace of those who watch. */
+export const OPERATORS = '/operators'
 
 /** Milliseconds between looks at the queues of sockets that hear a reply. */
 const LOOK = 250
@@ -58,7 +62,7 @@ export function openSockets(needs: Needs): Sockets {
   const leaving = new Set<() => void>()
   let end = 0
   /** The draw is ours and nobody else's: of those who draw once more within their share, half would go in the first fifth of the time. */
-  const sendAway = (socket: ChatSocket) =>
+  const sendAway = (socket: Pick<ChatSocket, 'emit'>) =>
     socket.emit('node.leaving', { within: Math.round(Math.random() * Math.max(0, end - performance.now())) })
   const pages = createPages(needs.db)
 
@@ -78,7 +82,7 @@ export function openSockets(needs: Needs): Sockets {
   })
 
   io.on('connection', (socket) => {
-    expire(socket)
+    expire(socket, socket.data.principal)
     // A balancer may not have seen yet that we leave.
     if (performance.now() < end) sendAway(socket)
     // One door for all events, so that an unknown one is answered too.
@@ -100,6 +104,8 @@ export function openSockets(needs: Needs): Sockets {
     leave(within) {
       const { sockets } = io.sockets
       end = performance.now() + within
+      // Operators come back elsewhere as everybody does; nobody waits for them.
+      for (const socket of io.of(OPERATORS).sockets.values()) sendAway(socket)
       if (sockets.size === 0) return Promise.resolve()
       for (const socket of sockets.values()) sendAway(socket)
       return new Promise((resolve) => {
@@ -130,8 +136,7 @@ export function credentialOf({ auth, headers }: Pick<Handshake, 'auth' | 'header
 }
 
 /** A socket outlives its token by nothing: it is closed, and the client comes back with a fresh one if it has one. */
-function expire(socket: ChatSocket) {
-  const { until } = socket.data.principal
+export function expire(socket: Pick<ChatSocket, 'conn'> & { on(name: 'disconnect', hear: () => void): unknown }, { until }: Principal) {
   if (until === undefined) return
   // A timer of 25 days or more would fire at once.
   const timer = setTimeout(() => socket.conn.close(), Math.min(Math.max(0, until - Date.now()), 2_147_483_647))
@@ -142,7 +147,7 @@ function expire(socket: ChatSocket) {
 /** Lets every queue run empty first: closing the whole server throws away what waits, and the end of a reply may be in it. */
 async function farewell(io: ChatServer) {
   // The connection and not the socket: whoever is disconnected by the server on purpose does not come back by itself.
-  for (const { conn } of io.sockets.sockets.values()) conn.close()
+  for (const conn of Object.values((io.engine as unknown as { clients: Record<string, ChatSocket['conn']> }).clients)) conn.close()
   const until = Date.now() + FAREWELL
   while (io.engine.clientsCount > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10))
 }

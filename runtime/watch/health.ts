@@ -27,13 +27,16 @@ export function createHealth(checks: Record<string, Check>): Health {
   }
 }
 
+/** Anybody may ask: the kind of a failure, and not the addresses that its words may name. */
+const failed = ({ code, name }: Error & { code?: string }): Component => ({ status: 'critical', detail: code ?? name })
+
 async function timed(check: Check): Promise<Component | undefined> {
   const began = performance.now()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<Component>((resolve) => {
     timer = setTimeout(() => resolve({ status: 'critical', detail: `no answer within ${PATIENCE} ms` }), PATIENCE)
   })
-  const component = await Promise.race([check().catch((error: Error): Component => ({ status: 'critical', detail: error.message })), late])
+  const component = await Promise.race([check().catch(failed), late])
   clearTimeout(timer)
   return component && { latency_ms: Math.round((performance.now() - began) * 10) / 10, ...component }
 }

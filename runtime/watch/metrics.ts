@@ -17,6 +17,9 @@ export interface Metrics {
   watchEach(name: string, help: string, label: string, read: () => Promise<Record<string, number>>): void
 }
 
+/** Milliseconds in which a figure that is read must be there. */
+const PATIENCE = 1_000
+
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
 export function createMetrics(): Metrics {
@@ -99,8 +102,9 @@ export function createMetrics(): Metrics {
         labelNames: [label],
         registers,
         async collect() {
+          const found = await soon(read())
           this.reset()
-          for (const [key, value] of Object.entries(await read().catch(() => ({})))) this.set({ [label]: key }, value)
+          for (const [key, value] of Object.entries(found ?? {})) this.set({ [label]: key }, value)
         },
       })
     },
@@ -115,4 +119,13 @@ export function createMetrics(): Metrics {
       })
     },
   }
+}
+
+/** Nothing where it fails, or takes so long that the other figures would be waited for in vain. */
+async function soon<T>(work: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), PATIENCE)
+  })
+  return await Promise.race([work.catch(() => undefined), late]).finally(() => clearTimeout(timer))
 }

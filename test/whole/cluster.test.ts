@@ -308,9 +308,21 @@ if (admin)
         assert.is(refused.code, 2, words.join(' '))
         assert.match(refused.complained, /^[A-Z-].*\.\n$/, words.join(' '))
       }
+      // Nobody is left who could take anything: nothing is begun that could not be ended.
+      const last = await nexus(own, 'drain', 'n1')
+      assert.equal([last.code, last.complained], [2, 'Nothing was done: there is no other node that could take what n1 has.\n'])
+      assert.is((await fetch(`${(nodes[0] as NexusProcess).url}/ready`)).status, 200)
+      assert.is((await nexus(own, 'drain', 'n2', '--undo')).said, 'n2 takes its share again.\n')
+      await until(() => isSettled(sql, ['n1', 'n2']), 'both have their share again', 20_000)
+      await until(async () => (await fetch(`${(nodes[1] as NexusProcess).url}/ready`)).status === 200, 'n2 is ready again')
       watching.close()
       client.close()
       other.close()
     }))
+
+test('the command of an operator makes no database where there is none', async () => {
+  const { code, complained } = await nexus({ DATA_DIR: '/nowhere/data' }, 'nodes')
+  assert.equal([code, complained], [2, 'DATABASE_URL is not set, and there is no embedded store in /nowhere/data.\n'])
+})
 
 test.run()

@@ -382,7 +382,9 @@ test('without its store a node says which part is missing and asks to be tried l
     await lame.db.close()
     const ready = await lame.ask('GET', '/ready')
     assert.is(ready.status, 503)
-    assert.is(ready.json<{ components: { store: { status: string } } }>().components.store.status, 'critical')
+    const { store } = ready.json<{ components: { store: { status: string; detail: string } } }>().components
+    assert.is(store.status, 'critical')
+    assert.match(store.detail, /^\w+$/, 'anybody may ask: it names no address')
     assert.is(ready.headers.get('retry-after'), '1')
     assert.is((await lame.ask('GET', '/health')).status, 200)
     for (const message of [{ message: 'hi' }, { message: 'hi', session_id }]) {

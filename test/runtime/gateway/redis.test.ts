@@ -8,6 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openRedis } from '../../../runtime/cluster/redis.ts'
 import { testClient } from '../../support/client.ts'
+import { type Proxy, openProxy } from '../../support/proxy.ts'
 import { testServer } from '../../support/server.ts'
 import { until } from '../../support/until.ts'
 import { within } from '../../support/within.ts'
@@ -19,7 +20,7 @@ test('a Redis that does not answer stops the start with a sentence', async () =>
   await testServer({ REDIS_URL: 'redis://127.0.0.1:1' }).catch((error: Error) => {
     said = error.message
   })
-  assert.match(said, /REDIS_URL is set and no Redis answers there/)
+  assert.match(said, /REDIS_URL is set and Redis at 127\.0\.0\.1:1 cannot be used: connect ECONNREFUSED/)
 })
 
 test('a Redis that takes the connection and then hangs stops the start as well', async () => {
@@ -34,7 +35,7 @@ test('a Redis that takes the connection and then hangs stops the start as well',
         (error: Error) => error.message,
       ),
     )
-    assert.match(said, /no Redis answers there: no answer within 3 s/)
+    assert.match(said, /Redis at 127\.0\.0\.1:\d+ cannot be used: no answer within 3 s/)
   } finally {
     mute.close()
   }
@@ -57,6 +58,32 @@ else {
       await server.stop()
     }
   })
+
+  for (const [how, fault] of [
+    ['hangs', (proxy: Proxy) => proxy.set({ type: 'timeout' })],
+    ['is gone', (proxy: Proxy) => (proxy.set({ type: 'reset_peer' }), proxy.reset())],
+  ] as [string, (proxy: Proxy) => void][])
+    test(`a node whose Redis ${how} stays ready, and says that it is slower`, async () => {
+      const { hostname, port } = new URL(url)
+      const proxy = await openProxy({ to: { host: hostname, port: Number(port || 6379) } })
+      const server = await testServer({ REDIS_URL: proxy.at(url) })
+      const ready = async () => {
+        const { status, json } = await server.ask('GET', '/ready')
+        return [status, (json() as { components: Record<string, { status: string }> }).components.redis?.status]
+      }
+      try {
+        assert.equal(await ready(), [200, 'healthy'])
+        fault(proxy)
+        // Asked again and again: the one that finds the loss, and those that come while it is dialed anew.
+        for (let time = 0; time < 4; time++) assert.equal(await ready(), [200, 'degraded'])
+        proxy.clear()
+        await until(async () => (await ready())[1] === 'healthy', 'the way back')
+      } finally {
+        proxy.clear()
+        await server.stop()
+        await proxy.close()
+      }
+    })
 
   test('what a lost Redis has not done for the adapter ends no process', async () => {
     const redis = await openRedis(url)

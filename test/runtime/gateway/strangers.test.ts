@@ -1,4 +1,5 @@
 /** What nobody may hear, hold or occupy, found by reading the door with an attacker's eyes. */
+import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { threadId } from '../../../runtime/gateway/desk.ts'
@@ -118,6 +119,46 @@ test('a socket ends with its token, and the client comes back with a fresh one o
   clients.push(one)
   assert.ok(one.socket.connected)
   await until(() => !one.socket.connected, 'the end of the socket', 6_000)
+})
+
+test('whoever watches the cluster ends with the token, too', async () => {
+  const exp = Math.floor(Date.now() / 1000) + 3
+  const socket = io(`${server.url}/operators`, {
+    auth: { token: await token({ sub: 'ann', role: 'admin' }, { exp }) },
+    reconnection: false,
+  })
+  try {
+    assert.is((await socket.timeout(5_000).emitWithAck('cluster.watch')).ok, true)
+    await until(() => !socket.connected, 'the end of the socket', 6_000)
+  } finally {
+    socket.close()
+  }
+})
+
+test('a visitor sees the work orders of their own conversations, and not what the tenant spends', async () => {
+  const asked = async (path: string, who: string, role: string) => {
+    const answer = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${await token({ sub: who, role })}` } })
+    return { status: answer.status, body: (await answer.json()) as { code?: string; work_orders: { conversation: string }[] } }
+  }
+  const conversations: string[] = []
+  for (const who of ['ann', 'bob']) {
+    const one = await client(who)
+    const { conversation } = await one.join()
+    const told = await one.send(conversation, 'Please tell me how the tides come about.')
+    assert.ok(told.ok)
+    await one.answerTo(told.id)
+    conversations.push(conversation)
+  }
+  const of = async (who: string, role = 'visitor') =>
+    (await asked('/api/work-orders?limit=100', who, role)).body.work_orders.map(({ conversation }) => conversation)
+  const [anns, all] = [await of('ann'), await of('eve', 'admin')]
+  assert.ok(anns.includes(conversations[0] as string) && !anns.includes(conversations[1] as string))
+  assert.equal(await of('eve'), [])
+  for (const one of conversations) assert.ok(all.includes(one))
+  for (const path of ['/api/metrics', '/api/health/detailed']) {
+    const { status, body } = await asked(path, 'ann', 'member')
+    assert.equal([status, body.code], [403, 'role.refused'])
+  }
 })
 
 test.run()
