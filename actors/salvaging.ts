@@ -3,13 +3,13 @@ import type { Salvage, SalvageAsk } from '../machines/slot.ts'
 import type { Filling } from './work.ts'
 
 export interface SalvageNeeds {
-  /** On the node where it was said: ends the speech and tells everything. */
+  /** On the node where it was said: ends the speech and tells everything, or `isPart` of what people may have heard. */
   cut(place: {
     tenant: string
     actor: string
     turn: string
     attempt: number
-  }): Promise<{ text: string; note: Omit<Salvage, 'text'> } | undefined>
+  }): Promise<{ text: string; note: Omit<Salvage, 'text'>; isPart?: true } | undefined>
   /** Elsewhere, or after a crash: what the stream log has. */
   logged(place: { tenant: string; actor: string; turn: string; attempt: number }): Promise<string>
   /** Calls back once after so many milliseconds. */
@@ -25,8 +25,8 @@ export const salvaging =
     if (attempt === 0) return { text: '' }
     const place = { tenant, actor, turn, attempt }
     const here = await cut(place)
-    if (here) return { text: here.text, ...here.note }
+    if (here && !here.isPart) return { text: here.text, ...here.note }
     // It may have been said on another node, a moment ago.
     await new Promise<void>((resolve) => after(LOGGED, resolve))
-    return { text: await logged(place), recalled: true }
+    return { text: await logged(place), recalled: true, ...here?.note }
   }

@@ -248,8 +248,9 @@ try {
     if (config.databaseUrl === undefined && !existsSync(config.dataDir))
       throw new Misuse(`DATABASE_URL is not set, and there is no embedded store in ${config.dataDir}.`)
     const db = await openStore(config, silent)
+    const line = db.unhurried()
     try {
-      await command(db, asked, (facts, text) =>
+      await command({ ...db, sql: line.sql }, asked, (facts, text) =>
         process.stdout.write(`${asked.flags.has('--json') ? JSON.stringify(facts, null, 2) : text}\n`),
       )
     } catch (error) {
@@ -257,6 +258,7 @@ try {
       if (!/^42(883|P01|703)$/.test((error as { code?: string }).code ?? '')) throw error
       throw new Misuse(`This version of Nexus has not served ${store} yet: start a node on it first.`)
     } finally {
+      await line.close()
       await db.close()
     }
   }

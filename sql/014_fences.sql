@@ -5,15 +5,40 @@ create function knows_machines(machines jsonb, stored jsonb) returns boolean lan
   select not exists (select from jsonb_each_text(stored) s where coalesce((machines ->> s.key)::int, 0) < s.value::int)
 $$;
 
--- As in 011_cluster.sql. A version may have been stored since the caller has looked: whoever does not know it gets nothing.
+-- The locks of these shards, as many of them as can be had: a commit that stands still keeps its own shard from its heir and no other,
+-- and whoever asks goes on beating.
+create function lock_shards(wanted smallint[]) returns smallint[] language plpgsql as $$
+declare
+  w smallint;
+  had smallint[] := '{}';
+  patient boolean := true;
+begin
+  foreach w in array wanted loop
+    if pg_try_advisory_xact_lock(shard_lock(), w) then had := had || w;
+    elsif patient then
+      begin
+        perform pg_advisory_xact_lock(shard_lock(), w);
+        had := had || w;
+      exception when lock_not_available then patient := false;
+      end;
+    end if;
+  end loop;
+  return had;
+end
+$$;
+alter function lock_shards(smallint[]) set lock_timeout = '300ms'; -- far above what a commit takes
+
+-- As in 011_cluster.sql, but for shards whose lock cannot be had now. A version may have been stored since the caller has looked:
+-- whoever does not know it gets nothing.
 create or replace function claim_shards(wanted smallint[], seen bigint[], heirs text[])
 returns table (shard smallint, epoch bigint, life text) language plpgsql as $$
+declare
+  had smallint[] := lock_shards(wanted);
 begin
-  perform pg_advisory_xact_lock(shard_lock(), w) from unnest(wanted) w;
   return query
   update shards h set epoch = h.epoch + 1, node = n.node, life = n.life, moved_at = now()
   from unnest(wanted, seen, heirs) as w(shard, epoch, life) join nodes n on n.life = w.life
-  where h.shard = w.shard and h.epoch = w.epoch and knows_machines(n.machines, h.machines)
+  where h.shard = w.shard and h.epoch = w.epoch and h.shard = any(had) and knows_machines(n.machines, h.machines)
     and (h.life = w.life or not exists (select from nodes n where n.life = h.life))
   returning h.shard, h.epoch, h.life;
 end
@@ -21,8 +46,9 @@ $$;
 
 create or replace function hand_over_shards(given smallint[], to_lives text[], my_life text)
 returns table (shard smallint, epoch bigint, life text) language plpgsql as $$
+declare
+  had smallint[] := lock_shards(given);
 begin
-  perform pg_advisory_xact_lock(shard_lock(), g) from unnest(given) g;
   return query
   update shards h set epoch = h.epoch + 1, node = g.node, life = g.life, moved_at = now()
   from (
@@ -30,13 +56,24 @@ begin
     join shards s on s.shard = w.shard
     left join nodes n on n.life = w.life and knows_machines(n.machines, s.machines)
   ) g
-  where h.shard = g.shard and h.life = my_life
+  where h.shard = g.shard and h.life = my_life and h.shard = any(had)
   returning h.shard, h.epoch, coalesce(h.life, '');
 end
 $$;
 
-drop function keep_chunks(jsonb);
-drop function drop_envelope(uuid, text, text);
+-- For whom something waits in these shards, but for those whom the caller knows already: however much waits for an actor that cannot take
+-- it in, the others are found.
+create function waiting_actors(held smallint[], most int, tenants uuid[], actors text[])
+returns table (tenant_id uuid, actor text) language sql stable security definer set search_path from current as $$
+  select distinct i.tenant_id, i.actor from (
+    select x.tenant_id, x.actor from inbox x
+    where x.shard = any(held) and x.applied_version is null
+      and not exists (select from unnest(tenants, actors) as k(tenant, actor) where k.tenant = x.tenant_id and k.actor = x.actor)
+    order by x.seq limit most
+  ) i
+$$;
+
+-- The functions of the same names with fewer arguments stay for nodes of the version before, while one after the other is replaced.
 
 -- Many streams share one insert. Pieces of work that another life has taken over since are left out: it says them itself. Of work that
 -- is over the last pieces are taken.
@@ -90,8 +127,9 @@ declare
   own regprocedure[] := array[
     'drop_envelope(uuid, text, smallint, bigint, text)', 'set_aside(uuid, text, smallint, bigint, text, jsonb, text)'
   ];
+  works regprocedure[] := array['keep_chunks(jsonb, text)', 'waiting_actors(smallint[], int, uuid[], text[])'];
 begin
-  foreach f in array own || 'keep_chunks(jsonb, text)'::regprocedure loop
+  foreach f in array own || works loop
     execute format('alter function %s set plan_cache_mode = force_generic_plan', f);
     execute format('alter function %s set enable_seqscan = off', f);
   end loop;
@@ -104,6 +142,6 @@ begin
   execute format('alter function %s set enable_hashjoin = off', f);
   execute format('alter function %s set enable_mergejoin = off', f);
   call run_as('nexus_app', own);
-  call run_as('nexus_writer', array[f]);
+  call run_as('nexus_writer', works);
 end
 $$;

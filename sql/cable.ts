@@ -2,12 +2,14 @@
  *  one, a connection that ends inside a transaction stops the whole process, never comes back, or hands its error on to
  *  the next query (github.com/porsager/postgres, issues 1133, 1154, 1208). So a cable
  *    - tells of its end once: the reason and the close in the same instant, however the server or the network ended it;
- *    - sends nothing ahead of the start-up, neither what an earlier connection left nor the padding (database.options.ts). */
+ *    - sends nothing ahead of the start-up, neither what an earlier connection left nor the padding (database.options.ts);
+ *    - gives a server up that owes an answer and says nothing: postgres.js waits for ever, and TCP for a quarter of an hour. */
 import { connect, isIP, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as secure } from 'node:tls'
 import { PADDING } from './database.options.ts'
 import { afterLeftovers, complaint, messages, SSL_REQUEST } from './wire.messages.ts'
+import { createOwed, type Owed } from './wire.owed.ts'
 
 export interface Address {
   host: string[]
@@ -27,6 +29,7 @@ export interface Encryption {
 
 const PATIENCE = 10_000 // milliseconds until a server that does not answer counts as unreachable
 const CANCEL = 80877102
+const LOOK = 1_000 // milliseconds between two looks whether an answer is owed for too long
 
 export class Cable extends Duplex {
   readonly #address: Address
@@ -38,10 +41,15 @@ export class Cable extends Duplex {
   /** Bytes still to come of a message that is already on its way through. */
   #passing = 0
   #last: Error | undefined
+  readonly #patience: number
+  #owed: Owed | undefined
+  #looks: NodeJS.Timeout | undefined
 
-  constructor(address: Address) {
+  /** `patience`: milliseconds that a server may be silent while it owes an answer. */
+  constructor(address: Address, patience = Number.POSITIVE_INFINITY) {
     super({ allowHalfOpen: false })
     this.#address = address
+    this.#patience = patience
   }
 
   /** Read by postgres.js, which expects a net.Socket. */
@@ -52,7 +60,10 @@ export class Cable extends Duplex {
   override _construct(done: (why?: Error | null) => void): void {
     plug(this.#address).then((socket) => {
       this.#socket = socket
-      socket.on('data', (bytes: Buffer) => this.#hear(bytes))
+      socket.on('data', (bytes: Buffer) => {
+        this.#owed?.hear(bytes)
+        this.#hear(bytes)
+      })
       socket.on('error', (why) => {
         this.#last ??= why
       })
@@ -67,6 +78,7 @@ export class Cable extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, written: () => void): void {
     const bytes = this.#started ? chunk : this.#start(chunk)
+    if (bytes === chunk) this.#owed?.ask(bytes)
     if (bytes.length === 0 || this.#socket!.write(bytes)) written()
     else this.#socket!.once('drain', written)
   }
@@ -77,6 +89,7 @@ export class Cable extends Duplex {
   }
 
   override _destroy(why: Error | null, done: (why: Error | null) => void): void {
+    clearInterval(this.#looks)
     this.#socket?.destroy()
     done(why)
   }
@@ -86,7 +99,22 @@ export class Cable extends Duplex {
     if (bytes.length < 8) return bytes
     this.#started = true
     this.#finished = bytes.readInt32BE(4) === CANCEL // the server answers one by hanging up
+    if (!this.#finished && this.#patience < Number.POSITIVE_INFINITY) this.#watch()
     return withoutPadding(bytes)
+  }
+
+  #watch() {
+    this.#owed = createOwed(() => performance.now())
+    let looked = performance.now()
+    this.#looks = setInterval(() => {
+      // Whoever stood still himself has not read what may be there by now.
+      const wasAway = performance.now() - looked > 3 * LOOK
+      looked = performance.now()
+      if (wasAway || this.#owed!.silence() <= this.#patience) return
+      this.#last = lost(`the server has not answered for ${Math.round(this.#patience / 1_000)} s`)
+      this.#socket!.destroy()
+    }, LOOK)
+    this.#looks.unref()
   }
 
   /** Passes everything on but the server's last words, which become the reason of the end. */

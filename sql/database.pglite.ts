@@ -71,6 +71,7 @@ export async function embedded({ dataDir, max = 8, log = silent, patience, archi
     kind: 'pglite',
     application: 'nexus',
     isPooled: false,
+    unhurried: () => ({ sql, close: async () => {} }),
     tidy: () => tidy(sql),
     lost,
     dump: () => backend.dump(),

@@ -19,7 +19,7 @@ export async function server({ url, max, log }: { url: string; max: number; log:
     await haveVector(sql, url)
     isPooled = await findPooler(() => connect(url, 1, { application: 'nexus probe', isPooled: true }))
     await sql.end({ timeout: 1 })
-    sql = connect(url, max, { application, isPooled })
+    sql = connect(url, max, { application, isPooled, patience: ANSWER })
     log.info({ at: place(url), version }, 'PostgreSQL is reachable')
   } catch (why) {
     await sql.end({ timeout: 0 })
@@ -30,6 +30,10 @@ export async function server({ url, max, log }: { url: string; max: number; log:
     kind: 'postgres',
     application,
     isPooled,
+    unhurried() {
+      const line = connect(url, 1, { application, isPooled })
+      return { sql: line, close: () => line.end({ timeout: 2 }) }
+    },
     async tidy() {},
     lost: new Promise(() => {}),
     close: () => sql.end({ timeout: 2 }),
@@ -43,9 +47,14 @@ interface Manner {
   isPooled?: boolean
   /** Settings of its session from the start; a pooler lets none through. */
   session?: Record<string, number>
+  /** Milliseconds that the server may be silent while it owes an answer; without it, for as long as it takes. */
+  patience?: number
 }
 
-export const connect = (url: string, max: number, { application = 'nexus', isPooled = false, session = {} }: Manner = {}): Sql =>
+/** Longer than any statement of the runtime takes, and than a server stands still that comes back. */
+const ANSWER = 20_000
+
+export const connect = (url: string, max: number, { application = 'nexus', isPooled = false, session = {}, patience }: Manner = {}): Sql =>
   withMortalTransactions(
     withArrays(
       postgres(url, {
@@ -56,7 +65,7 @@ export const connect = (url: string, max: number, { application = 'nexus', isPoo
         connect_timeout: 20, // above the cable's own, whose error says more
         ssl: false, // the cable encrypts
         // postgres.js takes any duplex stream for a socket; its documentation knows it, its types do not.
-        ...({ socket: (address: Omit<Address, 'tls'>) => new Cable({ ...address, tls: encryption(url) }) } as object),
+        ...({ socket: (address: Omit<Address, 'tls'>) => new Cable({ ...address, tls: encryption(url) }, patience) } as object),
       }),
     ),
   )

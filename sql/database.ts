@@ -16,6 +16,8 @@ export interface Database {
   application: string
   /** A transaction pooler stands before the server: sessions, and with them locks and LISTEN, mean nothing. */
   isPooled: boolean
+  /** A connection for what may take its time, such as migrations: a server that does not answer for long is given up on all others. */
+  unhurried(): { sql: Sql; close(): Promise<void> }
   /** Vacuum, fresh statistics and a checkpoint, which nobody does for the embedded one. A server does it by itself. */
   tidy(): Promise<void>
   /** Resolves with the reason when the embedded one has died or lost its folder: nothing can be stored any more. A server comes back. */

@@ -11,6 +11,9 @@ const mortal = { tcp_keepalives_idle: 4, tcp_keepalives_interval: 2, tcp_keepali
 /** Whoever waits for a lock waits for as long as it takes, and does not notice by itself that its own process is gone. */
 const patient = { statement_timeout: 0, lock_timeout: 0, client_connection_check_interval: 1_000 }
 
+/** Milliseconds. Twice a lease: whoever hears nothing for so long has lost what it had, and comes back on another line. */
+const PATIENCE = 10_000
+
 export interface Lane {
   sql: Sql
   close(): Promise<void>
@@ -18,7 +21,7 @@ export interface Lane {
 
 /** A single connection to the server. */
 export function openLane(url: string, application: string, isPooled = false): Lane {
-  const sql = connect(url, 1, { application, isPooled, ...(!isPooled && { session: mortal }) })
+  const sql = connect(url, 1, { application, isPooled, patience: PATIENCE, ...(!isPooled && { session: mortal }) })
   return { sql, close: () => sql.end({ timeout: 1 }) }
 }
 

@@ -23,13 +23,18 @@ const LOCK = 72_657_873 // any number, as long as nobody else locks it
 
 /** Applies what is missing and returns its names. Refuses a database that is not a past state of these files.
  *  Several nodes may call it at the same time: one works, the others wait and find nothing left to do. */
-export async function migrate(db: Pick<Database, 'sql'>, { dir = here }: { dir?: string } = {}): Promise<string[]> {
+export async function migrate(db: Pick<Database, 'unhurried'>, { dir = here }: { dir?: string } = {}): Promise<string[]> {
   const files = await readMigrations(dir)
   const applied: string[] = []
-  for (;;) {
-    const name = await advance(db, files)
-    if (!name) return applied
-    applied.push(name)
+  const line = db.unhurried()
+  try {
+    for (;;) {
+      const name = await advance(line, files)
+      if (!name) return applied
+      applied.push(name)
+    }
+  } finally {
+    await line.close()
   }
 }
 

@@ -122,7 +122,8 @@ export function createEngine({
     (await waitingFor(db, place, most)).map(({ dedup, kept }) => ({ ...(kept as Omit<KeptEvent, 'dedup'>), dedup }))
 
   async function settled(place: Verdict, kept: KeptEvent, fate: Fate) {
-    // What was set aside is out of the inbox by now; what could not be read waits until it can.
+    // What was set aside is out of the inbox by now; what could not be read, or whose fate is unknown, waits until it can be said.
+    if ('refusal' in fate && fate.refusal.code === 'store.unavailable') return
     const isNothing = 'told' in fate ? !fate.told.duplicate && isRefusal(fate.told.step) : fate.refusal.code !== 'step.failed'
     if (isNothing && !(await dropEnvelope(db, place, kept.dedup))) return // whoever has the actor now says what becomes of it
     others.echo(place, kept, fate)

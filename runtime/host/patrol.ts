@@ -39,7 +39,7 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
   let stopped = false
   let under: Promise<void> = Promise.resolve()
   /** Actors whose events are being applied, or could not be. */
-  const applying = new Set<string>()
+  const applying = new Map<string, { tenant: string; actor: string }>()
   /** Work under our name that nobody did here at the last look, and what was given back before. */
   let idle = new Set<string>()
   let given = new Set<string>()
@@ -57,10 +57,10 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
   /** An actor that is stuck keeps its own events waiting and nobody else's. */
   async function takeWaiting() {
     const held = ownership.held().map(({ shard }) => shard)
-    for (const { tenant, actor } of await waitingActors(db, held, PORTION + applying.size)) {
+    for (const { tenant, actor } of await waitingActors(db, held, PORTION, [...applying.values()])) {
       const key = `${tenant}/${actor}`
       if (applying.has(key)) continue
-      applying.add(key)
+      applying.set(key, { tenant, actor })
       void takeIn(tenant, actor).then((done) => {
         if (done) applying.delete(key)
         else clock.after(REST, () => applying.delete(key))

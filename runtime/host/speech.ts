@@ -45,8 +45,11 @@ export interface Speeches {
   live(tenant: string, actor: string): { turn: string; attempt: number; text: string } | undefined
   /** Lets go what a frame still holds back: before anything durable is told. */
   flush(tenant: string, actor: string): void
-  /** Ends an attempt from outside; resolves with what was said and its price, if it was said on this node. */
-  cut(place: Speaker): Promise<{ text: string; note: Note } | undefined>
+  /**
+   * Ends an attempt from outside; resolves with what was said and its price, if it was said on this node. `isPart`: it goes on with what
+   * somebody else has said, who is gone, and of which people may have heard more than is known here.
+   */
+  cut(place: Speaker): Promise<{ text: string; note: Note; isPart?: true } | undefined>
   /** Words of a speaker on another node, as they come. False: some before them are missing, and nothing was heard. */
   hear(place: Speaker, offset: number, text: string): boolean
   /** That speaker has stopped. */
@@ -70,6 +73,8 @@ interface Voice {
   silenced: boolean
   /** Speaks on another node. */
   isForeign: boolean
+  /** Goes on with what somebody said who is gone. */
+  goesOn: boolean
   note: Note
   /** Somebody speaks here. */
   busy: boolean
@@ -103,6 +108,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       length: said.length,
       silenced: false,
       isForeign: false,
+      goesOn: false,
       note: {},
       busy: false,
       ended: Promise.resolve(),
@@ -134,7 +140,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
       isOver = resolve
     })
     const coalescer = { add() {}, flush() {} }
-    return { place, parts: [], length: 0, silenced: false, isForeign: true, note: {}, busy: false, ended, isOver, coalescer }
+    return { place, parts: [], length: 0, silenced: false, isForeign: true, goesOn: false, note: {}, busy: false, ended, isOver, coalescer }
   }
 
   return {
@@ -146,6 +152,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
         // The rounds before were spoken on another node: what they said stands.
         const goesOn = voice?.isForeign && voice.place.turn === place.turn && voice.place.attempt === place.attempt
         voice = begin(place, before?.text ?? (goesOn ? textOf(voice as Voice) : ''))
+        voice.goesOn = before !== undefined
         voices.set(key, voice)
       }
       // A later round is another piece of work.
@@ -247,7 +254,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
           resolve()
         })
       })
-      return { text: textOf(voice), note: voice.note }
+      return { text: textOf(voice), note: voice.note, ...(voice.goesOn && { isPart: true }) }
     },
     close(tenant, actor, turn, over) {
       const key = roomOf(tenant, actor)

@@ -34,6 +34,18 @@ test('what was said on another node is read from the log, once that node has had
   assert.equal(places, [{ tenant: 'acme', actor: 'c1', turn: 't1', attempt: 2 }])
 })
 
+test('who goes on for somebody who is gone knows the price, and the log how much was said', async () => {
+  const clock = handClock()
+  const fill = salvaging({
+    cut: async () => ({ text: 'The', note: { model: 'm', cost: 0.1 }, isPart: true }),
+    logged: async () => 'The sky',
+    after: clock.after,
+  })
+  const saved = fill({ turn: 't1', attempt: 2 }, work())
+  await clock.pass(500)
+  assert.equal(await saved, { text: 'The sky', recalled: true, model: 'm', cost: 0.1 })
+})
+
 test('before the first attempt nothing was said', async () => {
   assert.equal(await salvaging({ cut: never, logged: never, after: never })({ turn: 't1', attempt: 0 }, work()), { text: '' })
 })

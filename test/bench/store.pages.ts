@@ -23,7 +23,7 @@ const queries = (db: Database): Record<string, () => Promise<unknown>> => {
     'turn of a message': () => pages('read_turn_of($1, $2, $3)', tenant, 'rest7', 'm50'),
     'due timers': () => pages(`due_timers(now(), 500, ${all})`),
     'next timer': () => pages(`next_timer(now(), ${all})`),
-    'events that wait': () => pages(`waiting_actors(${all}, 500)`),
+    'events that wait': () => pages(`waiting_actors(${all}, 500, '{}', '{}')`),
   }
 }
 

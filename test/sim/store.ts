@@ -130,7 +130,16 @@ export async function openSimStore(): Promise<SimStore> {
       const sql = connect(cable, most)
       return {
         areOpen: () => lines > 0,
-        db: { sql, kind: 'pglite', application, isPooled: false, tidy: async () => {}, lost: new Promise(() => {}), close: async () => {} },
+        db: {
+          sql,
+          kind: 'pglite',
+          application,
+          isPooled: false,
+          unhurried: () => ({ sql, close: async () => {} }),
+          tidy: async () => {},
+          lost: new Promise(() => {}),
+          close: async () => {},
+        },
         undo: () => {
           for (const one of [...open]) one.undo()
         },

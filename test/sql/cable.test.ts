@@ -113,4 +113,35 @@ test('the last words of a server are the reason, however they are cut into packe
   server.close()
 })
 
+test('a server that owes an answer and says nothing is given up, and asked anew on another connection', async () => {
+  let count = 0
+  const { server, url } = await serve((socket, bytes) => {
+    if (bytes[0] === 0) return void socket.write(welcome)
+    if (++count > 2) socket.end(complaint('57P01', 'but here is somebody'))
+  })
+  const sql = connect(url, 1, { patience: 100 })
+  for (let round = 0; round < 2; round++) assert.match(await failure(sql`select 1`), /the server has not answered for 0 s/)
+  assert.match(await failure(sql`select 2`), /somebody|closed/)
+  await sql.end({ timeout: 1 })
+  server.close()
+})
+
+test('without a limit a server may be silent for as long as it wants, and so may one that owes nothing', async () => {
+  let ask = () => {}
+  const asked = new Promise<void>((resolve) => {
+    ask = resolve
+  })
+  const { server, url } = await serve((socket, bytes) => void (bytes[0] === 0 ? socket.write(welcome) : ask()))
+  const [patient, idle] = [connect(url, 1), connect(url, 1, { patience: 100 })]
+  const end = patient`select 1`.then(
+    () => 'answered',
+    () => 'given up',
+  )
+  await within(5_000, asked)
+  const early = await Promise.race([end, new Promise((resolve) => setTimeout(resolve, 1_500, 'it waits'))])
+  assert.is(early, 'it waits')
+  await Promise.all([patient.end({ timeout: 0 }), idle.end({ timeout: 0 })])
+  server.close()
+})
+
 test.run()

@@ -5,10 +5,10 @@ import * as assert from 'uvu/assert'
 import { keepChunks, spokenText } from '../../sql/chunks.ts'
 import { claimShards, enterNode, handOverShards, leaveNode } from '../../sql/cluster.ts'
 import { adoptEffects, releaseEffects } from '../../sql/effects.ts'
-import { dropEnvelope, keepEnvelope, setAside, waitingFor } from '../../sql/inbox.ts'
+import { dropEnvelope, keepEnvelope, setAside, waitingActors, waitingFor } from '../../sql/inbox.ts'
 import { listDeadLetters } from '../../sql/letters.dead.ts'
 import { type StepRow, commitSteps } from '../../sql/steps.ts'
-import { type Opened, type Variant, stores } from '../support/postgres.ts'
+import { type Opened, type Variant, pglite, stores } from '../support/postgres.ts'
 import { freshStore } from '../support/store.ts'
 import { within } from '../support/within.ts'
 
@@ -135,6 +135,54 @@ function fences(variant: Variant): void {
     for (const letter of [waits, rings]) assert.is(await setAside(db, { ...place, epoch: now }, letter), true)
     assert.equal([(await letters()).length, await count('inbox', actor), await count('timers', actor)], [2, 0, 0])
   })
+
+  test('however much waits for an actor that is known to be stuck, the others are found', async () => {
+    const { db } = store
+    const epoch = await take(SHARD, 'one')
+    const [stuck, other] = [await born('one', epoch), await born('one', epoch)]
+    for (let n = 0; n < 5; n++) await keepEnvelope(db, { tenant, actor: stuck, shard: SHARD }, `m${n}`, {}, 10)
+    await keepEnvelope(db, { tenant, actor: other, shard: SHARD }, 'm1', {}, 10)
+    assert.equal([...(await waitingActors(db, [SHARD], 3, []))], [{ tenant, actor: stuck }])
+    assert.equal([...(await waitingActors(db, [SHARD], 3, [{ tenant, actor: stuck }]))], [{ tenant, actor: other }])
+  })
+
+  if (variant !== pglite)
+    test('a commit that stands still keeps its shard, and no other, from whoever takes over', async () => {
+      const { db } = store
+      await enter('old')
+      const places = [20, 21, 22]
+      const seen = async () => Promise.all(places.map(async (shard) => ({ shard, epoch: (await epochOf(shard)).epoch, to: 'life of old' })))
+      await db.sql`update shards set life = null, machines = '{}' where shard = any(${places})`
+      await db.sql.begin(async (sql) => {
+        await sql`select pg_advisory_xact_lock_shared(shard_lock(), 21)`
+        const got = await within(5_000, claimShards(db, await seen()))
+        assert.equal(
+          got.map(({ shard }) => shard),
+          [20, 22],
+        )
+        const given = await within(
+          5_000,
+          handOverShards(
+            db,
+            places.map((shard) => ({ shard, to: 'life of old' })),
+            'life of old',
+          ),
+        )
+        assert.equal(
+          given.map(({ shard }) => shard),
+          [20, 22],
+        )
+      })
+      assert.equal(
+        (
+          await claimShards(
+            db,
+            (await seen()).filter(({ shard }) => shard === 21),
+          )
+        ).map(({ shard }) => shard),
+        [21],
+      )
+    })
 
   test('a shard goes to nobody who does not know what is stored in it', async () => {
     const { db } = store

@@ -159,6 +159,15 @@ test('a cut knows nothing of a speaker elsewhere whose first words are missing h
   assert.is(speeches.live('t', 'c'), undefined)
 })
 
+test('a cut of who goes on for somebody who is gone is a part of what may have been heard', async () => {
+  const { speeches } = stage()
+  const voice = speeches.open(place(), { text: 'Because of ', from: 0 })
+  voice.say('Because of scattering')
+  voice.note({ cost: 0.01 })
+  voice.end()
+  assert.equal(await within(1_000, speeches.cut(place())), { text: 'Because of scattering', note: { cost: 0.01 }, isPart: true })
+})
+
 test('a cut waits for a speaker elsewhere as it does for one of this node', async () => {
   const { speeches } = stage()
   const speaker = { ...place(), work: '1:1' }
