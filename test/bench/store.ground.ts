@@ -34,7 +34,7 @@ export async function openGround(url: string | undefined, conversations: number)
   const store = await freshStore(variantAt(url))
   await keepTenant(store.db, demo)
   await populate(store.db, 'rest', conversations)
-  await store.db.sql`vacuum (analyze)` // now, and not while something is measured
+  await inItsTime(store.db, ({ sql }) => sql`vacuum (analyze)`) // now, and not while something is measured
   if (!url) return { ...store, url }
   const own = new URL(url)
   const [{ name }] = await store.db.sql<[{ name: string }]>`select current_database() as name`
@@ -42,8 +42,20 @@ export async function openGround(url: string | undefined, conversations: number)
   return { ...store, url: own.href }
 }
 
+/** Filling a table takes longer than any statement of the runtime may. */
+export async function inItsTime(db: Database, work: (line: Pick<Database, 'sql'>) => PromiseLike<unknown>): Promise<void> {
+  const line = db.unhurried()
+  try {
+    await work(line)
+  } finally {
+    await line.close()
+  }
+}
+
 /** Conversations by this name and a number from 0 on, each at version 1. */
-export async function populate({ sql }: Database, name: string, count: number): Promise<void> {
+export const populate = (db: Database, name: string, count: number) => inItsTime(db, (line) => fill(line, name, count))
+
+async function fill({ sql }: Pick<Database, 'sql'>, name: string, count: number): Promise<void> {
   await sql`
     insert into actors (tenant_id, id, kind, shard, version, epoch, machine_version, tree)
     select ${tenant}, ${name} || n, 'conversation', n % 1024, 1, 0, 1, ${sql.json(sample.tree)} from generate_series(0, ${count - 1}::int) n

@@ -1,7 +1,7 @@
 /** What a query reads must not grow with what there is: pages that it touches in a small store and in one that holds a lot. */
 import type { Database } from '../../sql/database.ts'
 import type { Row } from './bench.ts'
-import { openGround, stepFrom, tenant } from './store.ground.ts'
+import { inItsTime, openGround, stepFrom, tenant } from './store.ground.ts'
 
 /** A number after every event of the past. */
 const AFTER = 1_000_000
@@ -34,7 +34,7 @@ interface Plan {
 async function touched(url: string | undefined, conversations: number, past: number): Promise<Map<string, number>> {
   const { db, close } = await openGround(url, conversations)
   try {
-    await fill(db, conversations, past)
+    await inItsTime(db, (line) => fill(line, conversations, past))
     const figures = new Map<string, number>()
     for (const [name, ask] of Object.entries(queries(db))) {
       // The first calls of a session read the catalogue.
@@ -51,7 +51,7 @@ async function touched(url: string | undefined, conversations: number, past: num
 }
 
 /** A long past for one conversation, timers that are not due and keys that were applied for all. */
-async function fill({ sql }: Database, conversations: number, past: number): Promise<void> {
+async function fill({ sql }: Pick<Database, 'sql'>, conversations: number, past: number): Promise<void> {
   await sql`
     insert into messages (tenant_id, conversation, seq, id, role, text, at)
     select ${tenant}, 'rest7', 3 * n, 'm' || n, 'user', 'why is the sky blue?', 0 from generate_series(1, ${past}::int) n

@@ -97,7 +97,10 @@ export function createCrew({ plan, index = 0, of = 1, keep, textOf }: CrewNeeds)
   )
   const speakers = people.filter(({ scenario }) => scenario.says > 0)
   // An even share of all messages, and each crew a little later than the one before.
-  const own = (rate * speakers.length) / Math.max(1, roles.filter(({ scenario }) => scenario.says > 0).length)
+  const speak = (some: typeof roles) => some.filter(({ scenario }) => scenario.says > 0).length
+  const own = (rate * speakers.length) / Math.max(1, speak(roles))
+  const upTo = (behind: number) => Math.floor((Math.floor(rate * duration) * speak(roles.slice(0, behind))) / Math.max(1, speak(roles)))
+  const messages = upTo(behind) - upTo(first)
   const shift = index / of
   let next = 0
   let dialed = 0
@@ -144,8 +147,8 @@ export function createCrew({ plan, index = 0, of = 1, keep, textOf }: CrewNeeds)
     },
     async speak(at) {
       const speaking = each(
-        speakers.length ? Math.floor(own * duration) : 0,
-        (n) => at + ((n + shift) * 1000) / own,
+        messages,
+        (n) => at + Math.min(duration, (n + shift) / own) * 1000,
         (_, intended) => {
           const one = speaker()
           for (let n = 0; n < one.scenario.says; n++) one.say(intended)

@@ -1,12 +1,13 @@
 /** The load tester as a library, against a small server of our own that keeps the protocol, and against servers that break it. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Entry } from '../chaos/journal.ts'
+import { type Entry, now } from '../chaos/journal.ts'
 import { until } from '../support/until.ts'
 import { within } from '../support/within.ts'
 import { type Lie, type Memory, startDouble } from './double.ts'
 import { pauseAfter } from './line.ts'
-import { type LoadOptions, startLoad } from './load.ts'
+import { createCrew } from './crew.ts'
+import { type LoadOptions, planOf, startLoad } from './load.ts'
 import type { Report } from './report.ts'
 import { type Counts, type Fault, faults, keysOf } from './tally.ts'
 
@@ -250,6 +251,35 @@ test('the journal has everything that each conversation said and heard, under th
   for (const entries of journal.values()) assert.is(entries[0]?.t, 'joined')
 })
 
+test('however many crews there are, all messages of the plan are sent', async () => {
+  const double = await startDouble()
+  const plan = planOf({
+    urls: [double.url],
+    sockets: 9,
+    rate: 7,
+    duration: 1,
+    ramp: 0,
+    shares: [
+      { scenario: 'chat', weight: 2 },
+      { scenario: 'idle', weight: 1 },
+    ],
+  })
+  const crews = Array.from({ length: 4 }, (_, index) => createCrew({ plan, index, of: 4 }))
+  try {
+    await Promise.all(crews.map((crew) => crew.connect()))
+    const at = now() + 50
+    await Promise.all(crews.map((crew) => crew.speak(at)))
+    await Promise.all(crews.map((crew) => crew.settle()))
+    assert.is(
+      crews.map((crew) => crew.part().counts.sent).reduce((sum, one) => sum + one, 0),
+      7,
+    )
+  } finally {
+    await Promise.all(crews.map((crew) => crew.close()))
+    await double.close()
+  }
+})
+
 test('a second stop waits for nothing and judges nothing', async () => {
   const double = await startDouble({ lie: 'never answers' })
   try {
@@ -257,8 +287,8 @@ test('a second stop waits for nothing and judges nothing', async () => {
     await until(() => run.counts().acknowledged > 2, 'messages')
     run.stop()
     run.stop()
-    const { counts, interrupted } = await run.done
-    assert.equal([faultsOf(counts), interrupted], [{}, true])
+    const { counts, interrupted, endedEarly } = await run.done
+    assert.equal([faultsOf(counts), interrupted, endedEarly], [{}, true, true])
     assert.is(counts.unfinished, counts.sent)
   } finally {
     await double.close()

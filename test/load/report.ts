@@ -15,6 +15,8 @@ export interface Report extends Part {
   /** ISO 8601. */
   startedAt: string
   seconds: number
+  /** Somebody ended it before its time. */
+  endedEarly?: true
   /** Nobody waited for what was open. */
   interrupted?: true
   settings: Omit<Plan, 'token'> & { workers: number }
@@ -29,14 +31,16 @@ export interface Circumstances {
   startedAt: number
   endedAt: number
   interrupted: boolean
+  endedEarly?: boolean
 }
 
-export function reportOf(part: Part, { plan, workers, machine, startedAt, endedAt, interrupted }: Circumstances): Report {
+export function reportOf(part: Part, { plan, workers, machine, startedAt, endedAt, interrupted, endedEarly }: Circumstances): Report {
   const { token: _, ...settings } = plan
   return {
     version: 1,
     startedAt: new Date(startedAt).toISOString(),
     seconds: Math.round(endedAt - startedAt) / 1000,
+    ...(endedEarly && { endedEarly }),
     ...(interrupted && { interrupted }),
     settings: { ...settings, workers },
     machine,

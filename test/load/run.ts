@@ -48,7 +48,7 @@ export function conduct(crews: readonly Crew[], plan: Plan, workers: number): Ru
     await all((crew) => crew.settle())
     enter('over')
     const part = sumOf(await all((crew) => crew.close()))
-    return reportOf(part, { plan, workers, machine, startedAt, endedAt: now(), interrupted: stops > 1 })
+    return reportOf(part, { plan, workers, machine, startedAt, endedAt: now(), interrupted: stops > 1, endedEarly: stops > 0 })
   }
 
   return {

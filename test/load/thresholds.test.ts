@@ -58,6 +58,12 @@ test('without anything said, each kind of fault is missed by itself', () => {
 test('whoever expects something more gives up nothing, but for the figure that is named', () => {
   const texts = (text: string) => missedBy(sampleReport({ gaps: 2, doubled: 1 }), withNoFaults(readThresholds(text))).map((one) => one.text)
   assert.equal(texts('sent=0'), ['gaps=0', 'doubled=0'])
+  const broken = (counts: object, refused = {}) =>
+    missedBy(sampleReport({ sent: 3, ...counts }, {}, refused), withNoFaults([])).map((one) => one.text)
+  assert.equal(broken({ failed: 3 }), ['answered>0'])
+  assert.equal(broken({ refused: 3 }, { 'internal.error': 3 }), ['refused.internal.error=0', 'answered>0'])
+  assert.equal(broken({ answered: 2, refused: 1 }, { 'mailbox.full': 1 }), [])
+  assert.equal(broken({ stopped: 3 }), [])
   assert.equal(texts('gaps<=2'), ['doubled=0'])
   assert.equal(texts('gaps>=1,gaps<2'), ['doubled=0', 'gaps<2'])
   assert.equal(texts('gaps<=2,doubled<2'), [])

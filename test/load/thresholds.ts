@@ -58,15 +58,21 @@ export function missedBy(report: Report, thresholds: readonly Threshold[]): Miss
   })
 }
 
-/** What holds of every sound server. */
+/** Where something was sent, something comes of it: a server that answers nobody makes no mistakes. */
+const answersSomebody: Threshold = {
+  text: 'answered>0',
+  figure: 'answered',
+  found: ({ counts: { sent, answered, stopped } }) => (sent === 0 ? 1 : answered + stopped),
+  holds: (figure) => figure > 0,
+}
+
+/** What holds of every sound server: of its refusals none says that it is broken. */
 export const noFaults: Threshold[] = readThresholds(
-  keysOf(faults)
-    .map((name) => `${name}=0`)
-    .join(','),
+  [...keysOf(faults), 'refused.internal.error', 'refused.step.failed'].map((name) => `${name}=0`).join(','),
 )
 
 /** Who asks for more does not give up the rest: without faults all the same, but for a figure that is named, which then counts as it is named. */
 export function withNoFaults(asked: readonly Threshold[]): Threshold[] {
   const named = new Set(asked.map(({ figure }) => figure))
-  return [...noFaults.filter(({ figure }) => !named.has(figure)), ...asked]
+  return [...noFaults, answersSomebody].filter(({ figure }) => !named.has(figure)).concat(asked)
 }
