@@ -46,7 +46,8 @@ export function delivery({ socket, patience, later, next, done }: DeliveryNeeds)
 export const passes = ({ code }: Refused): boolean => passing.has(code)
 const passing: ReadonlySet<string> = new Set(['rate.limited', 'mailbox.full', 'store.unavailable', 'server.draining', 'turn.busy'])
 
-export const waitFor = ({ retryAfter }: Refused): number => jitter((retryAfter ?? 1) * 1000)
+/** Never sooner than was asked for. */
+export const waitFor = ({ retryAfter }: Refused): number => (retryAfter ?? 1) * 1000 * (1 + Math.random() / 2)
 
 /** Clients that failed together should not come back together. */
 export const jitter = (ms: number): number => ms * (0.5 + Math.random())

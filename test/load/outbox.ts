@@ -12,7 +12,8 @@ const passing = new Set(['store.unavailable', 'server.draining'])
 
 /** Milliseconds before something is asked again, unless the server says how many seconds. */
 export const AGAIN = 500
-export const againAfter = ({ retryAfter }: Refusal): number => (retryAfter ?? 0) * 1000 || AGAIN
+/** Half of it is the least that the draw makes of it: never sooner than was asked for. */
+export const againAfter = ({ retryAfter }: Refusal): number => (retryAfter ?? 0) * 2_000 || AGAIN
 
 export interface OutboxNeeds {
   conversation: string
