@@ -2,6 +2,7 @@
 import postgres from 'postgres'
 import type { Database, Sql } from './database.ts'
 import { connect } from './database.postgres.ts'
+import { within } from './within.ts'
 
 export interface Note {
   channel: string
@@ -65,7 +66,7 @@ export function openEar(url: string, told: Told): Ear {
     waiting = []
     try {
       const text = [...hears.keys()].map((channel) => `listen "${channel.replaceAll('"', '""')}"`).join('; ')
-      if (text) await within(PATIENCE, line.sql.unsafe(text).simple())
+      if (text) await within<unknown>(PATIENCE, line.sql.unsafe(text).simple(), silent)
       if (line.gone) throw new Error(GONE)
       for (const one of done) one()
     } catch (why) {
@@ -129,20 +130,12 @@ export function openEar(url: string, told: Told): Ear {
 
 const GONE = 'the connection is lost'
 
+const silent = () => {
+  throw new Error('the server does not answer')
+}
+
 /** One connection, made like all others. postgres.js hands `onnotify` and `onclose` on, although its types know only one of them. */
 function open(url: string, onnotify: (channel: string, text: string) => void, onclose: () => void): Sql {
   const { options } = connect(url, 1, { application: 'nexus ear' })
   return postgres({ ...options, onnotify, onclose } as unknown as postgres.Options<Record<string, postgres.PostgresType>>)
-}
-
-async function within<T>(ms: number, answer: PromiseLike<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the server does not answer')), ms)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

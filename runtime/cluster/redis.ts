@@ -1,6 +1,7 @@
 /** The two connections that control messages between nodes need, and leases with them. */
 import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis } from 'ioredis'
+import { within } from '../../sql/within.ts'
 
 /** Milliseconds that a Redis may take to answer before it counts as gone, and between two signs of life that a listener asks for. */
 const PATIENCE = 3_000
@@ -40,15 +41,11 @@ export async function openRedis(url: string) {
     /** Whether it answers now. Never throws. */
     async isThere(): Promise<boolean> {
       if (commands.status !== 'ready') return false
-      let late: NodeJS.Timeout | undefined
-      const silence = new Promise<boolean>((resolve) => {
-        late = setTimeout(() => resolve(false), PROMPT)
-      })
       const answer = commands.ping().then(
         () => true,
         () => false,
       )
-      return Promise.race([answer, silence]).finally(() => clearTimeout(late))
+      return await within(PROMPT, answer, () => false)
     },
     /** Carries the control messages of Socket.IO, and none of whoever else uses this Redis: they could close our sockets. */
     adapter: (cluster: string) => createAdapter(commands, control, { key: `${cluster}:socket.io`, publishOnSpecificResponseChannel: true }),
@@ -67,13 +64,10 @@ const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).host || url : 
 const wordsOf = ({ message, code }: Error & { code?: string }) => message || code || 'no reason is known'
 
 /** A Redis that takes the connection and then hangs never says so. */
-async function answers(redis: Redis): Promise<void> {
-  let late: NodeJS.Timeout | undefined
-  const silence = new Promise<never>((_, reject) => {
-    late = setTimeout(() => reject(new Error(`no answer within ${PATIENCE / 1_000} s`)), PATIENCE)
+const answers = (redis: Redis): Promise<void> =>
+  within(PATIENCE, redis.connect(), () => {
+    throw new Error(`no answer within ${PATIENCE / 1_000} s`)
   })
-  await Promise.race([redis.connect(), silence]).finally(() => clearTimeout(late))
-}
 
 /** Commands whose failure nobody hears of. */
 function unheard(redis: Redis, names: ('publish' | 'subscribe' | 'psubscribe' | 'unsubscribe' | 'punsubscribe')[]) {

@@ -3,6 +3,7 @@ import type { Message, Usage } from '../../machines/message.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import { readTurnOf } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
+import { within } from '../../sql/within.ts'
 import { type Bus, roomOf } from '../cluster/bus.ts'
 import type { Stage } from '../cluster/stage.ts'
 import { promptly } from './promptly.ts'
@@ -77,12 +78,7 @@ export async function followMessage({ db, bus, stage }: Needs, tenant: string, c
         for (const { name, payload } of await promptly(readTurnOf(db, tenant, conversation, message))) take(name, payload as TurnEvent)
       for (const [name, event] of held ?? []) take(name, event)
       held = undefined
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, ms)
-      })
-      await Promise.race([settled, late])
-      clearTimeout(timer)
+      await within(ms, settled, () => {})
       leave()
       if (!state.over) throw new Refusal('answer.late', { details: { session_id: conversation } })
       if (state.over.error) throw state.over.error

@@ -6,6 +6,7 @@ import type { Message } from '../../machines/message.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import { type Page, readPage } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
+import { within } from '../../sql/within.ts'
 import { type Bus, type Frame, roomOf } from '../cluster/bus.ts'
 import type { Stage } from '../cluster/stage.ts'
 import { failpoint } from '../host/failpoint.ts'
@@ -68,17 +69,8 @@ async function caughtUp(stage: Stage, tenant: string, conversation: string, seq:
   const isBehind = () => (stage.position(tenant, conversation) ?? seq) < seq
   const until = performance.now() + CATCH_UP
   while (isBehind() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 2))
-  if (isBehind()) await within(READ_AGAIN, stage.refresh(tenant, conversation))
+  if (isBehind()) await within(READ_AGAIN, stage.refresh(tenant, conversation), () => {})
   if (isBehind()) throw new Refusal('store.unavailable')
-}
-
-const within = async (ms: number, work: Promise<void>): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, late])
-  clearTimeout(timer)
 }
 
 type Event = [name: string, payload: unknown]

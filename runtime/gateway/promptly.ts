@@ -1,5 +1,6 @@
 /** Nobody waits in silence for a store that does not answer, as one does that hangs or whose packets get lost. */
 import { Refusal } from '../../machines/refusal.ts'
+import { within } from '../../sql/within.ts'
 
 /** Milliseconds. Longer than a node needs to find out that another is gone and to take over from it, shorter than most callers wait. */
 const PATIENCE = 20_000
@@ -8,14 +9,7 @@ const PATIENCE = 20_000
  * The work's own end, or `store.unavailable` when that does not come in time. The work itself goes on: a message may be kept all the
  * same, and whoever sends it again under the same id is told so.
  */
-export async function promptly<T>(work: PromiseLike<T>, ms = PATIENCE): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Refusal('store.unavailable')), ms)
+export const promptly = <T>(work: PromiseLike<T>, ms = PATIENCE): Promise<T> =>
+  within(ms, work, () => {
+    throw new Refusal('store.unavailable')
   })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}

@@ -1,4 +1,6 @@
 /** Whether this node can do its work, part by part. */
+import { within } from '../../sql/within.ts'
+
 export interface Component {
   status: 'healthy' | 'degraded' | 'critical' | 'unknown'
   latency_ms?: number
@@ -32,11 +34,9 @@ const failed = ({ code, name }: Error & { code?: string }): Component => ({ stat
 
 async function timed(check: Check): Promise<Component | undefined> {
   const began = performance.now()
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<Component>((resolve) => {
-    timer = setTimeout(() => resolve({ status: 'critical', detail: `no answer within ${PATIENCE} ms` }), PATIENCE)
-  })
-  const component = await Promise.race([check().catch(failed), late])
-  clearTimeout(timer)
+  const component = await within<Component | undefined>(PATIENCE, check().catch(failed), () => ({
+    status: 'critical',
+    detail: `no answer within ${PATIENCE} ms`,
+  }))
   return component && { latency_ms: Math.round((performance.now() - began) * 10) / 10, ...component }
 }

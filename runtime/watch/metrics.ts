@@ -1,5 +1,6 @@
 /** What Prometheus reads. Never the tenant as a label: there may be very many. */
 import type { UsageEntry } from '../../machines/entry.ts'
+import { within } from '../../sql/within.ts'
 import type { Step } from '../host/tree.ts'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
@@ -102,9 +103,11 @@ export function createMetrics(): Metrics {
         labelNames: [label],
         registers,
         async collect() {
-          const found = await soon(read())
+          // Nothing where it fails, or takes so long that the other figures would be waited for in vain.
+          const nothing = (): Record<string, number> => ({})
+          const found = await within(PATIENCE, read().catch(nothing), nothing)
           this.reset()
-          for (const [key, value] of Object.entries(found ?? {})) this.set({ [label]: key }, value)
+          for (const [key, value] of Object.entries(found)) this.set({ [label]: key }, value)
         },
       })
     },
@@ -119,13 +122,4 @@ export function createMetrics(): Metrics {
       })
     },
   }
-}
-
-/** Nothing where it fails, or takes so long that the other figures would be waited for in vain. */
-async function soon<T>(work: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), PATIENCE)
-  })
-  return await Promise.race([work.catch(() => undefined), late]).finally(() => clearTimeout(timer))
 }
