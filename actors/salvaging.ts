@@ -28,5 +28,7 @@ export const salvaging =
     if (here && !here.isPart) return { text: here.text, ...here.note }
     // It may have been said on another node, a moment ago.
     await new Promise<void>((resolve) => after(LOGGED, resolve))
-    return { text: await logged(place), recalled: true, ...here?.note }
+    // The log may be late, or have heard more than we.
+    const kept = await logged(place)
+    return { text: here && here.text.length > kept.length ? here.text : kept, recalled: true, ...here?.note }
   }

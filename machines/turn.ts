@@ -348,27 +348,20 @@ export const turn = setup({
           {
             guard: { type: 'hasSpoken', params: ({ event }) => event.output },
             target: 'stopped',
-            actions: [
-              { type: 'addSpent', params: ({ context, event }) => cutPrice(context, event.output) },
-              enqueueActions(({ context, event, enqueue }) => {
-                for (const params of cutUsage(context, event.output)) enqueue({ type: 'recordUsage', params })
-              }),
-              { type: 'deliverPart', params: ({ event }) => event.output },
-            ],
+            actions: { type: 'deliverPart', params: ({ event }) => event.output },
           },
-          {
-            target: 'stopped',
-            actions: [
-              { type: 'addSpent', params: ({ context, event }) => cutPrice(context, event.output) },
-              enqueueActions(({ context, event, enqueue }) => {
-                for (const params of cutUsage(context, event.output)) enqueue({ type: 'recordUsage', params })
-              }),
-            ],
-          },
+          { target: 'stopped' },
         ],
         // What was said is in the log still; the turn ends without a message rather than never.
         onError: { target: 'stopped', actions: { type: 'retract', params: { reason: 'salvage.failed' } } },
       },
+      // Whatever becomes of the words, what is known of their price is paid.
+      exit: enqueueActions(({ context, event, enqueue }) => {
+        const { output } = event as { output?: Salvage }
+        if (!output) return
+        enqueue({ type: 'addSpent', params: cutPrice(context, output) })
+        for (const params of cutUsage(context, output)) enqueue({ type: 'recordUsage', params })
+      }),
     },
     delivered: {
       type: 'final',

@@ -5,21 +5,21 @@ create function knows_machines(machines jsonb, stored jsonb) returns boolean lan
   select not exists (select from jsonb_each_text(stored) s where coalesce((machines ->> s.key)::int, 0) < s.value::int)
 $$;
 
--- The locks of these shards, as many of them as can be had: a commit that stands still keeps its own shard from its heir and no other,
--- and whoever asks goes on beating.
+-- The locks of these shards, as many of them as can be had in about half a second: a commit that stands still keeps its own shards from
+-- their heirs and no others, and whoever asks goes on beating.
 create function lock_shards(wanted smallint[]) returns smallint[] language plpgsql as $$
 declare
   w smallint;
   had smallint[] := '{}';
-  patient boolean := true;
+  began timestamptz := clock_timestamp();
 begin
   foreach w in array wanted loop
     if pg_try_advisory_xact_lock(shard_lock(), w) then had := had || w;
-    elsif patient then
+    elsif clock_timestamp() - began < interval '300 milliseconds' then
       begin
         perform pg_advisory_xact_lock(shard_lock(), w);
         had := had || w;
-      exception when lock_not_available then patient := false;
+      exception when lock_not_available then null;
       end;
     end if;
   end loop;
@@ -29,7 +29,7 @@ $$;
 alter function lock_shards(smallint[]) set lock_timeout = '300ms'; -- far above what a commit takes
 
 -- As in 011_cluster.sql, but for shards whose lock cannot be had now. A version may have been stored since the caller has looked:
--- whoever does not know it gets nothing.
+-- whoever does not know it gets nothing, and whoever has the shard keeps it.
 create or replace function claim_shards(wanted smallint[], seen bigint[], heirs text[])
 returns table (shard smallint, epoch bigint, life text) language plpgsql as $$
 declare
@@ -54,7 +54,8 @@ begin
   from (
     select w.shard, n.node, n.life from unnest(given, to_lives) as w(shard, life)
     join shards s on s.shard = w.shard
-    left join nodes n on n.life = w.life and knows_machines(n.machines, s.machines)
+    left join nodes n on n.life = w.life
+    where n.life is null or knows_machines(n.machines, s.machines)
   ) g
   where h.shard = g.shard and h.life = my_life and h.shard = any(had)
   returning h.shard, h.epoch, coalesce(h.life, '');

@@ -16,7 +16,7 @@ export async function loadActor({ sql }: Database, tenant: string, id: string): 
 }
 
 /** Which versions of which machines are stored, and how many of each. */
-export const machineVersions = ({ sql }: Database) =>
+export const machineVersions = ({ sql }: Pick<Database, 'sql'>) =>
   sql<{ kind: string; version: number; actors: number }[]>`
     select kind, machine_version as version, actors from machine_versions()
   `

@@ -51,7 +51,7 @@ interface Manner {
   patience?: number
 }
 
-/** Longer than any statement of the runtime takes, and than a server stands still that comes back. */
+/** Longer than a statement of the runtime has any business to take; what may take longer is asked on a line of its own (`unhurried`). */
 const ANSWER = 20_000
 
 export const connect = (url: string, max: number, { application = 'nexus', isPooled = false, session = {}, patience }: Manner = {}): Sql =>

@@ -1,4 +1,7 @@
-/** Counts the answers that a server owes: each round of questions ends in one ReadyForQuery, whatever else is said. */
+/**
+ * Counts the answers that a server owes: each round of questions ends in one ReadyForQuery, whatever else is said. Whoever asks only what a
+ * statement looks like, with a Flush, is told its columns, that it has none, or what is wrong with it.
+ */
 const HEAD = 5
 
 /** Hands on the kind of each message of a stream that comes in any pieces. */
@@ -32,15 +35,20 @@ export interface Owed {
 /** From the start-up on, which is answered in the same way. `now`: milliseconds that nobody sets. */
 export function createOwed(now: () => number): Owed {
   let answers = 1
+  let looks = 0
   let since = now()
   const ask = kinds((kind) => {
-    // Sync, Query and FunctionCall.
-    if (kind !== 'S' && kind !== 'Q' && kind !== 'F') return
-    if (answers === 0) since = now()
-    answers++
+    const before = answers + looks
+    // Sync, Query and FunctionCall; Flush.
+    if (kind === 'S' || kind === 'Q' || kind === 'F') answers++
+    else if (kind === 'H') looks++
+    else return
+    if (before === 0) since = now()
   })
   const hear = kinds((kind) => {
-    if (kind === 'Z') answers = Math.max(0, answers - 1)
+    // The end of a round ends whatever was looked at in it: rather owed too little than somebody given up who owes nothing.
+    if (kind === 'Z') [answers, looks] = [Math.max(0, answers - 1), 0]
+    else if (kind === 'T' || kind === 'n' || kind === 'E') looks = Math.max(0, looks - 1)
   })
   return {
     ask,
@@ -48,6 +56,6 @@ export function createOwed(now: () => number): Owed {
       since = now()
       hear(bytes)
     },
-    silence: () => (answers === 0 ? 0 : now() - since),
+    silence: () => (answers + looks === 0 ? 0 : now() - since),
   }
 }

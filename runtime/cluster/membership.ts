@@ -243,6 +243,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
     noteTime(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining = leaving || (own?.draining ?? draining)
+    // Whoever took an operator's word back did not know that this node leaves by itself.
+    if (leaving && own && !own.draining) await drainNode(lane, node)
     holdings.read(beat.nodes, beat.map)
     seen = beat.fingerprint
     if (wasFenced) on.resumed()

@@ -47,7 +47,8 @@ export function openOperators({ namespace, authenticate, chart, db, log }: Needs
     async function watch() {
       // What changes from here on comes behind the answer, or is in it.
       await socket.join(ROOM)
-      const deadLetters = await letters(db, principal)
+      // While the store is away everything else can be told.
+      const deadLetters = await letters(db, principal).catch(() => null)
       return { ok: true, ...standing(chart()), deadLetters }
     }
     socket.onAny((name: string, ...given: unknown[]) => {
@@ -57,9 +58,7 @@ export function openOperators({ namespace, authenticate, chart, db, log }: Needs
         const { code, message } = new Refusal('event.unknown')
         return answer({ ok: false, code, message, details: { event: name } })
       }
-      void watch()
-        .catch((error: unknown) => refusedBy(error, log))
-        .then((told) => answer(told))
+      void watch().then(answer as (told: object) => void)
     })
   })
   return { tell: ([name, payload]) => void namespace.local.to(ROOM).emit(name, payload) }

@@ -121,12 +121,13 @@ export function createEngine({
   const waitingOf = async (place: { tenant: string; actor: string; shard: number }, most: number): Promise<KeptEvent[]> =>
     (await waitingFor(db, place, most)).map(({ dedup, kept }) => ({ ...(kept as Omit<KeptEvent, 'dedup'>), dedup }))
 
-  async function settled(place: Verdict, kept: KeptEvent, fate: Fate) {
+  async function settled(place: Verdict, kept: KeptEvent, fate: Fate): Promise<boolean> {
     // What was set aside is out of the inbox by now; what could not be read, or whose fate is unknown, waits until it can be said.
-    if ('refusal' in fate && fate.refusal.code === 'store.unavailable') return
+    if ('refusal' in fate && fate.refusal.code === 'store.unavailable') return true
     const isNothing = 'told' in fate ? !fate.told.duplicate && isRefusal(fate.told.step) : fate.refusal.code !== 'step.failed'
-    if (isNothing && !(await dropEnvelope(db, place, kept.dedup))) return // whoever has the actor now says what becomes of it
+    if (isNothing && !(await dropEnvelope(db, place, kept.dedup))) return false
     others.echo(place, kept, fate)
+    return true
   }
 
   function committed(place: { tenant: string; actor: string }, step: Step, birth?: Birth) {
@@ -212,7 +213,8 @@ export function createEngine({
     speeches,
     runner,
     async start() {
-      const wrong = unreachable(await machineVersions(db))
+      const line = db.unhurried()
+      const wrong = unreachable(await machineVersions(line).finally(() => line.close()))
       if (wrong.length > 0) throw new Error(`The database cannot be served: ${wrong.join('; ')}.`)
       await ownership.open()
       await patrol.start()

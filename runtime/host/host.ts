@@ -63,8 +63,11 @@ export interface Needs {
   elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>
   /** The oldest events that wait for this actor, at most so many. */
   waiting(place: Place, most: number): Promise<KeptEvent[]>
-  /** Hears what became of an event that waited; where nothing came of it, the sender's key is to be free again. */
-  settled(place: Verdict, kept: KeptEvent, fate: Fate): Promise<void>
+  /**
+   * Hears what became of an event that waited; where nothing came of it, the sender's key is to be free again. False: that is not ours to
+   * say any more.
+   */
+  settled(place: Verdict, kept: KeptEvent, fate: Fate): Promise<boolean>
   /** Whose an actor is. */
   ownerOf(place: Place): Promise<string | undefined>
   load(tenant: string, actor: string): Promise<StoredActor | undefined>
@@ -120,6 +123,8 @@ class Moved extends Error {
 
 interface Cell extends Mailbox, Known {
   readonly shard: number
+  /** Events from here that were kept for another owner, and of which nobody knows yet what became. */
+  sent: number
   /** What waits in the inbox is to be taken in, for all who have asked and are not yet served. */
   taking: Promise<boolean> | undefined
   /** It is to be read again, for all who have asked and are not yet served. */
@@ -141,8 +146,15 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const steppers = new Map<KindName, Stepper>()
   const cells = createMailboxes<Cell>({
     limits,
-    make: (mailbox) => ({ ...mailbox, ...nothingKnown(), shard: shardOf(mailbox.actor), refreshing: undefined, taking: undefined }),
-    mayGo: ({ suspect }) => !suspect,
+    make: (mailbox) => ({
+      ...mailbox,
+      ...nothingKnown(),
+      shard: shardOf(mailbox.actor),
+      sent: 0,
+      refreshing: undefined,
+      taking: undefined,
+    }),
+    mayGo: ({ suspect, sent }) => !suspect && sent === 0,
     rested: (cell) => cell.suspect && residents.heal(cell, () => closed || ownership.epochOf(cell.shard) === undefined),
   })
   const residents = createResidents<Cell>({ ...needs, between: (cell, look) => void cells.between(cell, look) })
@@ -167,8 +179,10 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         if (epoch === undefined) {
           if (given.pending) throw new Moved()
           // Also where it was found kept already: whoever has the actor now applies it, and the sender waits for that.
-          return await needs.elsewhere(given)
+          return await sendOff(cell, given)
         }
+        // The actor has come to us meanwhile, and what was sent to its owner before must not be overtaken.
+        if (cell.sent > 0 && !given.pending) await takeInAll(cell)
         const resident = await residents.of(cell)
         if (!resident && !ask.birth) throw new Refusal('conversation.unknown')
         if (resident && ask.birth && (await needs.ownerOf(cell)) !== ask.birth.owner) throw new Refusal('conversation.unknown')
@@ -242,6 +256,14 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     }
   }
 
+  async function sendOff(cell: Cell, ask: Ask) {
+    const kept = await needs.elsewhere(ask)
+    cell.sent++
+    const known = () => void cell.sent--
+    kept.told.then(known, known)
+    return kept
+  }
+
   /** In the mailbox of its actor. False: something is left that could not be applied; what is another node's by now is not. */
   async function takeInAll(cell: Cell): Promise<boolean> {
     const failed = new Set<string>()
@@ -259,17 +281,24 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         const ask: Ask = { tenant: cell.tenant, actor: cell.actor, envelope, dedup, inside: true, pending: true, ...(birth && { birth }) }
         try {
           const told = await (await perform(cell, ask)).told
-          await needs.settled(place, kept, { told })
+          if (!(await needs.settled(place, kept, { told }))) return await gone(cell)
         } catch (error) {
           if (!(error instanceof Refusal)) {
             if (!(error instanceof Moved)) log.warn({ err: error, actor: cell.actor }, 'what became of an event could not be noted')
             return true
           }
           failed.add(dedup)
-          await needs.settled(place, kept, { refusal: error }).catch(() => {}) // it is looked at again in a while
+          const isOurs = await needs.settled(place, kept, { refusal: error }).catch(() => true) // it is looked at again in a while
+          if (!isOurs) return await gone(cell)
         }
       }
     }
+  }
+
+  /** Whoever has it now takes in what waits. */
+  async function gone({ shard }: Cell): Promise<true> {
+    await ownership.ousted(shard)
+    return true
   }
 
   async function commit(ask: Ask, row: StepRow): Promise<Outcome> {

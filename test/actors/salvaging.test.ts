@@ -46,6 +46,19 @@ test('who goes on for somebody who is gone knows the price, and the log how much
   assert.equal(await saved, { text: 'The sky', recalled: true, model: 'm', cost: 0.1 })
 })
 
+test('of what is known here and what is in the log the longer counts', async () => {
+  for (const [text, log] of [
+    ['The sky', 'The'],
+    ['The', 'The sky'],
+  ] as const) {
+    const clock = handClock()
+    const fill = salvaging({ cut: async () => ({ text, note: {}, isPart: true }), logged: async () => log, after: clock.after })
+    const saved = fill({ turn: 't1', attempt: 1 }, work())
+    await clock.pass(500)
+    assert.is((await saved).text, 'The sky')
+  }
+})
+
 test('before the first attempt nothing was said', async () => {
   assert.equal(await salvaging({ cut: never, logged: never, after: never })({ turn: 't1', attempt: 0 }, work()), { text: '' })
 })

@@ -50,7 +50,7 @@ export async function steps(db: Database, busy: number, seconds: number, pace?: 
     ...nobodyElse,
     waiting: async () => [],
     refused() {},
-    settled: async () => {},
+    settled: async () => true,
     ownerOf: async () => 'someone',
     load: (tenant, actor) => loadActor(db, tenant, actor),
     bury: async (_, error) => {

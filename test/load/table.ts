@@ -40,7 +40,7 @@ export function tableOf(report: Report): string {
     ...((report.figures.late.p99 ?? 0) > BEHIND
       ? ['', '  We ourselves were late: these figures are also ours. More --workers, or a machine of our own, would help.']
       : []),
-    ...(report.endedEarly ? ['', `  Ended by hand after ${Math.round(report.seconds)} s: less was sent than was asked for.`] : []),
+    ...(report.endedEarly ? ['', `  Ended by hand after ${Math.round(report.seconds)} s.`] : []),
     ...(report.interrupted ? ['', '  Interrupted: what was open then was not judged.'] : []),
   ].join('\n')
 }

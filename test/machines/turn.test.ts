@@ -370,8 +370,12 @@ test('the same story is told again in the same words', () => {
 })
 
 test('words recalled from the log after a crash are withdrawn and said as an attempt of their own', () => {
-  const story = play(turn, { answer: never, salvage: { text: 'half', recalled: true } })
+  const story = play(turn, {
+    answer: never,
+    salvage: { text: 'half', recalled: true, model: 'double-1', usage: { in: 9, out: 2 }, cost: 0.004 },
+  })
   story.hears(cut())
+  assert.equal([outputOf(story)?.cost, story.usage.at(-1)?.usage], [0.004, { in: 9, out: 2 }])
   assert.equal(story.told.slice(-3), ['reply.retracted', 'reply.finished', 'turn.stopped'])
   assert.equal([finished(story)[0]?.attempt, finished(story)[0]?.message.text], [2, 'half'])
 })

@@ -119,10 +119,14 @@ test('a server that owes an answer and says nothing is given up, and asked anew 
     if (bytes[0] === 0) return void socket.write(welcome)
     if (++count > 2) socket.end(complaint('57P01', 'but here is somebody'))
   })
-  const sql = connect(url, 1, { patience: 100 })
-  for (let round = 0; round < 2; round++) assert.match(await failure(sql`select 1`), /the server has not answered for 0 s/)
-  assert.match(await failure(sql`select 2`), /somebody|closed/)
-  await sql.end({ timeout: 1 })
+  for (const isPooled of [false, true]) {
+    count = 0
+    const sql = connect(url, 1, { patience: 100, isPooled })
+    assert.match(await failure(sql`select 1`), /the server has not answered for 0 s/)
+    assert.match(await failure(sql`select ${1}::int`), /the server has not answered for 0 s/)
+    assert.match(await failure(sql`select 2`), /somebody|closed/)
+    await sql.end({ timeout: 1 })
+  }
   server.close()
 })
 

@@ -195,7 +195,9 @@ function fences(variant: Variant): void {
     }
     await store2({ conversation: 2 })
     assert.equal([await claim('old'), await claim('new')], [0, 1])
-    assert.is((await handOverShards(db, [{ shard: FREE, to: 'life of old' }], 'life of new'))[0]?.life, '', 'it is free')
+    assert.equal([...(await handOverShards(db, [{ shard: FREE, to: 'life of old' }], 'life of new'))], [])
+    assert.is((await epochOf(FREE)).life, 'life of new', 'it stays where it is known')
+    assert.is((await handOverShards(db, [{ shard: FREE, to: 'life of nobody' }], 'life of new'))[0]?.life, '', 'it is free')
     assert.equal([await claim('old'), await claim('new')], [0, 1])
     await store2({ conversation: 1 })
     assert.is((await handOverShards(db, [{ shard: FREE, to: 'life of old' }], 'life of new'))[0]?.life, 'life of old')

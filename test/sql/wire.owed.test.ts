@@ -48,6 +48,18 @@ test('each round of questions owes one answer, and what comes on the way to it i
   assert.is(silence(), 0)
 })
 
+test('whoever only asks what a statement looks like is owed that', () => {
+  for (const answer of [message('T', Buffer.alloc(2)), message('n'), message('E', Buffer.alloc(1)), ready('I')]) {
+    const { ask, hear, silence, pass } = owed()
+    ask(Buffer.concat([message('P', strings('', 'select $1', '')), message('D', strings('S')), message('H')]))
+    pass(30)
+    assert.is(silence(), 30)
+    hear(answer)
+    pass(30)
+    assert.is(silence(), 0)
+  }
+})
+
 test('a transaction that is open owes nothing while nobody asks', () => {
   const { ask, hear, silence, pass } = owed()
   ask(query)

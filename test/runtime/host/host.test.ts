@@ -4,7 +4,7 @@ import { shardOf } from '../../../runtime/cluster/shards.ts'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Unstorable } from '../../../runtime/host/committer.ts'
-import { type Ask, type Limits, type Needs, createHost, defaultLimits } from '../../../runtime/host/host.ts'
+import { type Ask, type KeptEvent, type Limits, type Needs, type Told, createHost, defaultLimits } from '../../../runtime/host/host.ts'
 import type { Step, Tree } from '../../../runtime/host/tree.ts'
 import { silent } from '../../../runtime/watch/log.ts'
 import type { StoredActor } from '../../../sql/actors.ts'
@@ -22,6 +22,8 @@ function simulated({
   limits = {} as Partial<Limits>,
   judges = (): boolean => true,
   ousted = async () => {},
+  /** Whether actors are ours; what is not, and is told all the same, is kept for whoever has them. */
+  ours = (): boolean => true,
 } = {}) {
   const clock = handClock()
   const actors = new Map<string, { version: number; tree: Tree; keys: Set<string> }>()
@@ -29,6 +31,7 @@ function simulated({
   const log: string[] = []
   const told: Step[] = []
   const buried: Ask[] = []
+  const inbox: (KeptEvent & { resolve(told: Told): void })[] = []
   const retold: number[] = []
   let recoveries = 0
   let away = false
@@ -66,11 +69,22 @@ function simulated({
         return outcome
       },
     },
-    ownership: { epochOf: () => 0, voiceOf: () => 0, ousted },
+    ownership: { epochOf: () => (ours() ? 0 : undefined), voiceOf: () => 0, ousted },
     ...nobodyElse,
-    waiting: async () => [],
+    async elsewhere({ dedup = '', envelope, birth }) {
+      const told = new Promise<Told>((resolve) => inbox.push({ dedup, envelope, ...(birth && { birth }), resolve }))
+      return { told }
+    },
+    waiting: async () => inbox,
     refused() {},
-    settled: async () => {},
+    async settled(_, { dedup }, fate) {
+      const [kept] = inbox.splice(
+        inbox.findIndex((one) => one.dedup === dedup),
+        1,
+      )
+      if ('told' in fate) kept?.resolve(fate.told)
+      return true
+    },
     ownerOf: async () => 'o',
     async load(_, actor): Promise<StoredActor | undefined> {
       log.push(`load ${actor}`)
@@ -218,6 +232,23 @@ test('whoever has lost the actor sets nothing aside, and asks once more whose it
   way = 'unstorable'
   await say('c', 'm2')
   assert.equal([buried.length, said('c')], [0, ['m1', 'm2']])
+})
+
+test('an actor that comes to us is not told what comes later before what was kept for its owner', async () => {
+  let ours = false
+  const { say, said, journal } = simulated({ ours: () => ours })
+  const first = say('c', 'm1')
+  await settled(10)
+  ours = true
+  await say('c', 'm2')
+  await within(1_000, first)
+  assert.equal(
+    [said('c'), journal],
+    [
+      ['m1', 'm2'],
+      ['c m1', 'c m2'],
+    ],
+  )
 })
 
 test('a commit of unknown fate is looked for although nobody writes again', async () => {
