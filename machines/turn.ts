@@ -110,6 +110,8 @@ export const turn = setup({
     patience: ({ context }) => context.policy.patience[context.tier],
     /** The check may itself be a model call. */
     shortly: 30_000,
+    /** What was said is at hand or in the log: whoever waits longer waits in vain. */
+    soon: 15_000,
   },
 }).createMachine({
   id: 'turn',
@@ -355,6 +357,7 @@ export const turn = setup({
         // What was said is in the log still; the turn ends without a message rather than never.
         onError: { target: 'stopped', actions: { type: 'retract', params: { reason: 'salvage.failed' } } },
       },
+      after: { soon: { target: 'stopped', actions: { type: 'retract', params: { reason: 'salvage.failed' } } } },
       // Whatever becomes of the words, what is known of their price is paid.
       exit: enqueueActions(({ context, event, enqueue }) => {
         const { output } = event as { output?: Salvage }

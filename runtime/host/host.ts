@@ -58,7 +58,7 @@ export interface Needs {
   clock: Clock
   log: Log
   committer: Committer
-  ownership: Pick<Ownership, 'epochOf' | 'voiceOf' | 'ousted'>
+  ownership: Pick<Ownership, 'me' | 'epochOf' | 'voiceOf' | 'ousted'>
   /** Keeps an event for whoever has its actor; resolves once that is durable, with what is yet to become of it. */
   elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>
   /** The oldest events that wait for this actor, at most so many. */
@@ -201,6 +201,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         // While the actor was read it may have gone, or we may have begun to live anew.
         if (ownership.epochOf(cell.shard) !== epoch) continue
         failpoint('step.computed')
+        const { life } = ownership.me
         const outcome = await commit(ask, row(ask, cell.shard, epoch, resident, step, now))
         if (outcome === 'done') {
           failpoint('step.committed')
@@ -214,7 +215,9 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
             // The shard has moved since, perhaps away and back: what it emitted is told by its owner, from the store.
             cell.resident = undefined
             cell.suspect = ownership.epochOf(cell.shard) !== undefined
-            needs.committed(cell, { ...step, emits: step.emits.filter(({ seq }) => seq === undefined) }, birth)
+            // Its work stands under the name of whoever sent the commit: of a life that is over it is for whoever finds it.
+            const calls = ownership.me.life === life ? step.calls : []
+            needs.committed(cell, { ...step, calls, emits: step.emits.filter(({ seq }) => seq === undefined) }, birth)
           }
           return { told: { duplicate: false, step } }
         }

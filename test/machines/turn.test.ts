@@ -244,6 +244,14 @@ test('a stop whose rescue fails ends without a message rather than never', () =>
   assert.equal(story.told.slice(2), ['reply.retracted', 'turn.stopped'])
 })
 
+test('a stop whose rescue never comes ends likewise', () => {
+  const story = play(turn, { answer: never, salvage: never })
+  story.hears(cut())
+  assert.equal(story.told.slice(2), [])
+  story.waits(15_000)
+  assert.equal(story.told.slice(2), ['reply.retracted', 'turn.stopped'])
+})
+
 test('a cut says who cut', () => {
   for (const code of ['user.stopped', 'message.interrupted', 'operator.claimed'] as const) {
     const story = play(turn, { answer: never })

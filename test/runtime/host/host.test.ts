@@ -31,6 +31,8 @@ function simulated({
   const log: string[] = []
   const told: Step[] = []
   const buried: Ask[] = []
+  const me = { node: 'n1', life: 'l1' }
+  let voice: number | undefined = 0
   const inbox: (KeptEvent & { resolve(told: Told): void })[] = []
   const retold: number[] = []
   let recoveries = 0
@@ -69,7 +71,7 @@ function simulated({
         return outcome
       },
     },
-    ownership: { epochOf: () => (ours() ? 0 : undefined), voiceOf: () => 0, ousted },
+    ownership: { me, epochOf: () => (ours() ? 0 : undefined), voiceOf: () => voice, ousted },
     ...nobodyElse,
     async elsewhere({ dedup = '', envelope, birth }) {
       const told = new Promise<Told>((resolve) => inbox.push({ dedup, envelope, ...(birth && { birth }), resolve }))
@@ -134,6 +136,10 @@ function simulated({
   return {
     host,
     clock,
+    me,
+    movesAway: () => {
+      voice = undefined
+    },
     say,
     said,
     log,
@@ -213,6 +219,24 @@ test('a step that cannot be stored is set aside at once, and the copy stays good
   await say('c', 'm3')
   assert.is(buried.length, 1)
   assert.equal(said('c'), ['m1', 'm3'])
+})
+
+test('work of a life that ended while its commit was under way is for whoever finds it', async () => {
+  const input = { conversation: 'c', policy: policy({ window: 0 }) }
+  for (const [life, calls] of [
+    ['l1', 1],
+    ['l2', 0],
+  ] as const) {
+    const { say, told, me, movesAway } = simulated({
+      fate() {
+        movesAway()
+        me.life = life
+        return 'well'
+      },
+    })
+    await say('c', 'm1', { birth: { kind: 'conversation', owner: 'o', channel: 'web', input } })
+    assert.is(told[0]?.calls.length, calls, life)
+  }
 })
 
 test('whoever has lost the actor sets nothing aside, and asks once more whose it is', async () => {
