@@ -164,11 +164,15 @@ export function createWatching({ local, membership, engine, send, position, even
     const { moves, place } = room
     room.held = []
     // Before anything is read: words that come later are held, behind the events that came before them.
-    const live = said ? said.live : room.from === HERE ? engine().speeches.live(place.tenant, place.actor) : undefined
+    const here = () => (room.from === HERE ? engine().speeches.live(place.tenant, place.actor) : undefined)
+    const live = said ? said.live : here()
+    /** A page may know more than whoever said this did then: the end of these very words. Where they are not, a gap shows it. */
+    const isLive = ({ turn, attempt }: Live) =>
+      said ? (said.seq ?? Number.POSITIVE_INFINITY) >= (room.seq ?? 0) : here()?.turn === turn && here()?.attempt === attempt
     try {
       await readUp(room, said?.seq)
       if (room.moves !== moves) return
-      if (live) tell(room, 'reply.delta', { conversation: place.actor, ...live, offset: 0 })
+      if (live && isLive(live)) tell(room, 'reply.delta', { conversation: place.actor, ...live, offset: 0 })
       const { held } = room
       room.held = undefined
       for (const one of held) if (!tell(room, one.name, one.payload)) return mend(room)

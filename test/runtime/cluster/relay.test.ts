@@ -257,6 +257,42 @@ test('an answer that was overtaken by the end says nothing more', async () => {
   assert.equal([faults, seq], [[], 3])
 })
 
+test('an answer that a page has overtaken says nothing of a reply whose end the page has', async () => {
+  const { at, deliver } = fleet('a', 'b')
+  at('a').tell('turn.started')
+  at('a').say('Because.')
+  at('b').watch()
+  const late: [string, string, Letter][] = []
+  await deliver((from, to, letter) => letter.type === 'watched' && late.push([from, to, letter]) > 0)
+  at('a').tell('reply.finished', finished('Because.'))
+  at('a').tell('turn.finished')
+  await deliver(() => true)
+  // Whoever joins here does not wait for the owner for ever.
+  await at('b').relay.stands('t', 'c', 3)
+  for (const [from, , letter] of late) at('b').relay.hear({ node: from, life: from }, letter)
+  await deliver()
+  assert.equal([late.length, at('b').heard], [1, []])
+})
+
+test('a page that was read while a new owner looked has the end of a reply, and nothing of it is told behind', async () => {
+  const { at, world, stored, clock } = fleet('b', 'a')
+  at('a').watch()
+  await clock.pass(0)
+  at('a').say('Because.')
+  let read = () => {}
+  world.reading = new Promise((resolve) => {
+    read = resolve
+  })
+  world.owner = 'a'
+  at('a').relay.gained(all)
+  at('a').speech.over = true
+  stored.push({ seq: 1, name: 'reply.finished', payload: finished('Because.') }, { seq: 2, name: 'turn.finished', payload: {} })
+  await at('a').relay.stands('t', 'c', 2)
+  read()
+  await clock.pass(0)
+  assert.equal(at('a').heard, [])
+})
+
 test('where no owner answers the store tells what is durable, from the moment in which the watch began', async () => {
   const { at, deliver, clock, stored } = fleet('a', 'b')
   stored.push({ seq: 1, name: 'turn.started', payload: { turn: 't0' } })
