@@ -212,7 +212,8 @@ test('a server that was asked for and is not there stops the start with a senten
 test('a start that fails closes the store that it was given', async () => {
   let closes = 0
   const sql = () => Promise.reject(new Error('the schema cannot be read'))
-  const db = { sql: Object.assign(sql, { begin: sql, unsafe: sql }), lost: new Promise(() => {}), close: async () => void closes++ }
+  const line = { sql: Object.assign(sql, { begin: sql, unsafe: sql }), close: async () => {} }
+  const db = { ...line, unhurried: () => line, lost: new Promise(() => {}), close: async () => void closes++ }
   const start = startSystem(readConfig({ PORT: '0', DATA_DIR: ':memory:' }), silent, Promise.resolve(db as never))
   assert.match(
     (await within(
