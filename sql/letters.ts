@@ -66,7 +66,7 @@ export function openEar(url: string, told: Told): Ear {
     waiting = []
     try {
       const text = [...hears.keys()].map((channel) => `listen "${channel.replaceAll('"', '""')}"`).join('; ')
-      if (text) await within<unknown>(PATIENCE, line.sql.unsafe(text).simple(), silent)
+      if (text) await within<unknown>(PATIENCE, line.sql.unsafe(text).simple(), unanswered)
       if (line.gone) throw new Error(GONE)
       for (const one of done) one()
     } catch (why) {
@@ -130,7 +130,7 @@ export function openEar(url: string, told: Told): Ear {
 
 const GONE = 'the connection is lost'
 
-const silent = () => {
+const unanswered = () => {
   throw new Error('the server does not answer')
 }
 

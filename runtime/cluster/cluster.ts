@@ -153,8 +153,6 @@ export function createCluster(needs: ClusterNeeds): Cluster {
       born,
       surrendered: () => served().surrender(),
       gained(shards) {
-        // What a question from before has brought since is of another time.
-        served().host.letGo(shards)
         relay.gained(shards)
         served().gained(shards)
       },

@@ -244,7 +244,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining = leaving || (own?.draining ?? draining)
     // Whoever took an operator's word back did not know that this node leaves by itself.
-    if (leaving && own && !own.draining) await drainNode(lane, node)
+    if (leaving && own && !own.draining) await timely(drainNode(lane, node))
     holdings.read(beat.nodes, beat.map)
     seen = beat.fingerprint
     if (wasFenced) on.resumed()

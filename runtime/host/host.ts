@@ -14,6 +14,7 @@ import { shardOf } from '../cluster/shards.ts'
 import { type Committer, Unstorable } from './committer.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
+import { type Inbox, Moved, createIntake } from './intake.ts'
 import type { Log } from '../watch/log.ts'
 import { type Limits, type Mailbox, createMailboxes } from './mailboxes.ts'
 import type { Logic } from './xstate.ts'
@@ -116,15 +117,7 @@ export interface Host {
 /** A step that only tells the sender no. */
 export const isRefusal = ({ emits }: Effect) => emits.length > 0 && emits.every(({ event }) => isPrivate(event.type))
 
-/** The shard went to another node while this event waited. */
-class Moved extends Error {
-  override readonly name = 'Moved'
-}
-
-interface Cell extends Mailbox, Known {
-  readonly shard: number
-  /** Events from here that were kept for another owner, and of which nobody knows yet what became. */
-  sent: number
+interface Cell extends Mailbox, Known, Inbox {
   /** What waits in the inbox is to be taken in, for all who have asked and are not yet served. */
   taking: Promise<boolean> | undefined
   /** It is to be read again, for all who have asked and are not yet served. */
@@ -136,10 +129,6 @@ const FENCES = 8
 /** Milliseconds between two tries of what comes from inside: the first, and at most while the store is away. */
 const SHORTEST_WAIT = 50
 const LONGEST_WAIT = 500
-/** Waiting events that are read at once. */
-const PORTION = 64
-/** The epoch of no shard. */
-const NOBODYS = -1
 
 export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
   const { clock, log, committer, ownership } = needs
@@ -158,6 +147,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     rested: (cell) => cell.suspect && residents.heal(cell, () => closed || ownership.epochOf(cell.shard) === undefined),
   })
   const residents = createResidents<Cell>({ ...needs, between: (cell, look) => void cells.between(cell, look) })
+  const intake = createIntake<Cell>({ ...needs, apply: async (cell, ask) => (await perform(cell, ask)).told, isClosed: () => closed })
   let closed = false
 
   function stepperFor(kind: KindName): Stepper {
@@ -179,10 +169,10 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         if (epoch === undefined) {
           if (given.pending) throw new Moved()
           // Also where it was found kept already: whoever has the actor now applies it, and the sender waits for that.
-          return await sendOff(cell, given)
+          return await intake.sendOff(cell, given)
         }
         // The actor has come to us meanwhile, and what was sent to its owner before must not be overtaken.
-        if (cell.sent > 0 && !given.pending) await takeInAll(cell)
+        if (cell.sent > 0 && !given.pending) await intake.takeAll(cell)
         const resident = await residents.of(cell)
         if (!resident && !ask.birth) throw new Refusal('conversation.unknown')
         if (resident && ask.birth && (await needs.ownerOf(cell)) !== ask.birth.owner) throw new Refusal('conversation.unknown')
@@ -192,7 +182,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
         } catch (error) {
           cell.resident = undefined
           if (++failures < TRIES) continue
-          if (await needs.bury(ask, verdict(cell, epoch), error as Error)) throw new Refusal('step.failed')
+          if (await needs.bury(ask, { ...placeOf(cell), epoch }, error as Error)) throw new Refusal('step.failed')
           await ownership.ousted(cell.shard)
           continue
         }
@@ -259,51 +249,6 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     }
   }
 
-  async function sendOff(cell: Cell, ask: Ask) {
-    const kept = await needs.elsewhere(ask)
-    cell.sent++
-    const known = () => void cell.sent--
-    kept.told.then(known, known)
-    return kept
-  }
-
-  /** In the mailbox of its actor. False: something is left that could not be applied; what is another node's by now is not. */
-  async function takeInAll(cell: Cell): Promise<boolean> {
-    const failed = new Set<string>()
-    for (;;) {
-      const waiting = await needs.waiting(cell, PORTION + failed.size).catch((error: Error) => {
-        log.warn({ err: error, actor: cell.actor }, 'events that wait could not be read')
-      })
-      if (!waiting) return true // the next round looks again
-      const fresh = waiting.filter(({ dedup }) => !failed.has(dedup))
-      if (fresh.length === 0) return failed.size === 0
-      for (const kept of fresh) {
-        if (closed) return false
-        const { dedup, envelope, birth } = kept
-        const place = verdict(cell, ownership.epochOf(cell.shard) ?? NOBODYS)
-        const ask: Ask = { tenant: cell.tenant, actor: cell.actor, envelope, dedup, inside: true, pending: true, ...(birth && { birth }) }
-        try {
-          const told = await (await perform(cell, ask)).told
-          if (!(await needs.settled(place, kept, { told }))) return await gone(cell)
-        } catch (error) {
-          if (!(error instanceof Refusal)) {
-            if (!(error instanceof Moved)) log.warn({ err: error, actor: cell.actor }, 'what became of an event could not be noted')
-            return true
-          }
-          failed.add(dedup)
-          const isOurs = await needs.settled(place, kept, { refusal: error }).catch(() => true) // it is looked at again in a while
-          if (!isOurs) return await gone(cell)
-        }
-      }
-    }
-  }
-
-  /** Whoever has it now takes in what waits. */
-  async function gone({ shard }: Cell): Promise<true> {
-    await ownership.ousted(shard)
-    return true
-  }
-
   async function commit(ask: Ask, row: StepRow): Promise<Outcome> {
     try {
       return await committer.commit(row)
@@ -314,7 +259,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     }
   }
 
-  const verdict = ({ tenant, actor, shard }: Cell, epoch: number): Verdict => ({ tenant, actor, shard, epoch })
+  const placeOf = ({ tenant, actor, shard }: Cell) => ({ tenant, actor, shard })
 
   const kindOf = ({ birth }: Ask, resident: Resident | undefined) => resident?.kind ?? (birth as Birth).kind
 
@@ -391,7 +336,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
       cells.enqueue(cell, () => {
         // Who asks from here on may know of more than is about to be read.
         cell.taking = undefined
-        return takeInAll(cell).then(done)
+        return intake.takeAll(cell).then(done)
       })
       return taking
     },

@@ -26,6 +26,8 @@ export interface Known extends Place {
   /** Milliseconds until a suspect actor is looked at again, and whether it will be. */
   pause: number
   healing: boolean
+  /** Another one whenever everything that is known is forgotten. */
+  era: object
 }
 
 /** Milliseconds between looks at an actor whose last commit is unknown. */
@@ -40,6 +42,7 @@ export const nothingKnown = () => ({
   unreadable: false,
   pause: PAUSE,
   healing: false,
+  era: {},
 })
 
 /** The last durable event of which watchers know; undefined where nobody can say. Whatever a birth has committed is not yet told. */
@@ -74,9 +77,13 @@ export function createResidents<K extends Known>({ clock, log, load, retell, rec
   /** Loads it where it is not at hand. Throws `Unreadable`, or anything else when the store did not answer. */
   async function of(known: K): Promise<Resident | undefined> {
     if (known.resident) return known.resident
+    const { era } = known
     const stored = await load(known.tenant, known.actor)
-    if (stored) {
-      known.resident = { kind: stored.kind as KindName, version: stored.version, tree: readable(stored) }
+    const resident = stored && { kind: stored.kind as KindName, version: stored.version, tree: readable(stored) }
+    // The actor has gone meanwhile, and may be back: of what was read before nothing is kept.
+    if (known.era !== era) return resident
+    if (resident) {
+      known.resident = resident
       known.unreadable = false
     }
     // Also without a suspicion: a commit that was given up for lost may arrive much later.

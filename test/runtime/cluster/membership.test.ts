@@ -7,7 +7,7 @@ import { openFacts } from '../../../runtime/cluster/ownership.ts'
 import { FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import { silent } from '../../../runtime/watch/log.ts'
-import { enterNode, lockKey } from '../../../sql/cluster.ts'
+import { drainNode, enterNode, lockKey } from '../../../sql/cluster.ts'
 import type { Database } from '../../../sql/database.ts'
 import { handClock, settled } from '../../support/clock.ts'
 import { stores } from '../../support/postgres.ts'
@@ -185,6 +185,23 @@ for (const variant of stores()) {
     },
     { isLone: true },
   )
+
+  about('an operator sends a node away and takes that back', async ({ member, db, live }) => {
+    await drainNode(db, 'n1')
+    await live(2_000)
+    assert.is(member.isDraining(), true)
+    await drainNode(db, 'n1', false)
+    await live(2_000)
+    assert.is(member.isDraining(), false)
+  })
+
+  about('a node that leaves by itself goes on leaving, whatever an operator takes back', async ({ member, db, live }) => {
+    await member.drain()
+    await drainNode(db, 'n1', false)
+    await live(2_000)
+    const [row] = await db.sql<[{ draining: boolean }]>`select draining from nodes where node = 'n1'`
+    assert.equal([member.isDraining(), row.draining], [true, true])
+  })
 
   about('a database that was laid out for another number of shards is refused', async ({ db }) => {
     await db.sql`update cluster set shards = 512`

@@ -24,6 +24,8 @@ function simulated({
   ousted = async () => {},
   /** Whether actors are ours; what is not, and is told all the same, is kept for whoever has them. */
   ours = (): boolean => true,
+  /** Whether what became of an event that waited is ours to say. */
+  settles = (): boolean => true,
 } = {}) {
   const clock = handClock()
   const actors = new Map<string, { version: number; tree: Tree; keys: Set<string> }>()
@@ -85,7 +87,7 @@ function simulated({
         1,
       )
       if ('told' in fate) kept?.resolve(fate.told)
-      return true
+      return settles()
     },
     ownerOf: async () => 'o',
     async load(_, actor): Promise<StoredActor | undefined> {
@@ -273,6 +275,37 @@ test('an actor that comes to us is not told what comes later before what was kep
       ['c m1', 'c m2'],
     ],
   )
+})
+
+test('who may not say what became of an event asks whose the actor is, and leaves the rest to its owner', async () => {
+  let [ours, lost] = [false, 0]
+  const { host, say, journal } = simulated({
+    ours: () => ours,
+    settles: () => false,
+    async ousted() {
+      lost++
+    },
+  })
+  const all = [say('c', 'm1'), say('c', 'm2')]
+  await settled(10)
+  ours = true
+  assert.is(await within(1_000, host.takeIn('t', 'c')), true)
+  assert.equal([lost, journal], [1, ['c m1']])
+  await within(1_000, all[0] as Promise<unknown>)
+})
+
+test('what was read of an actor before it went is not kept', async () => {
+  const { host, say, said, log } = simulated()
+  const here = new Set([shardOf('c')])
+  await say('c', 'm1')
+  host.letGo(here)
+  const meeting = host.meet('t', 'c')
+  await settled(1)
+  assert.is(log.filter((what) => what === 'load c').length, 2, 'it is being read')
+  host.letGo(here)
+  await within(1_000, meeting)
+  await say('c', 'm2')
+  assert.equal([said('c'), log.filter((what) => what === 'load c').length], [['m1', 'm2'], 3])
 })
 
 test('a commit of unknown fate is looked for although nobody writes again', async () => {

@@ -5,6 +5,7 @@ import { ModelFault } from '../../../actors/answering.ts'
 import type { Work } from '../../../actors/work.ts'
 import type { AnswerAsk } from '../../../machines/slot.ts'
 import { keepChunks, sweepChunks } from '../../../sql/chunks.ts'
+import type { Database } from '../../../sql/database.ts'
 import { keepEnvelope } from '../../../sql/inbox.ts'
 import { shardOf } from '../../../runtime/cluster/shards.ts'
 import { asTenant, readAsTenant } from '../../../sql/tenant.ts'
@@ -52,6 +53,63 @@ for (const variant of stores()) {
     crash(one)
     await heart({ node: 'n2' })
     await finished(whole, 2)
+  })
+
+  test('however much waits for an actor that cannot be read, the patrol finds the others', async () => {
+    const [broken, whole] = [chat(), chat()]
+    const one = await heart()
+    for (const c of [broken, whole]) {
+      await one.say(c, 'm1')
+      await finished(c)
+    }
+    await wound(broken, '{"v":"?"}')
+    const event = { envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm2', text: 'and the sea?' } } } }
+    // More than the patrol looks at in one round.
+    await readAsTenant(
+      db(),
+      tenant,
+      (sql) => sql`
+        insert into inbox (tenant_id, actor, shard, dedup_key, envelope)
+        select ${tenant}, ${broken}, ${shardOf(broken)}, 'message:' || n, ${sql.json(event)} from generate_series(1, 520) n
+      `,
+    )
+    await keepEnvelope(db(), { tenant, actor: whole, shard: shardOf(whole) }, 'message:m2', event, 256)
+    crash(one)
+    const two = await heart({ node: 'n2' })
+    await until(async () => {
+      await two.clock.pass(2_000)
+      return (await replies(whole)).length === 2
+    }, 'the answer of the other')
+  })
+
+  test('an event whose step may or may not have happened stays in the inbox of a node that closes', async () => {
+    const c = chat()
+    const first = await heart()
+    await first.say(c, 'm1')
+    await finished(c)
+    crash(first)
+    let commits = 0
+    const deaf = new Proxy(db().sql, {
+      apply(sql, self, asked: [TemplateStringsArray, ...unknown[]]) {
+        if (!asked[0]?.join?.('').includes('commit_steps')) return Reflect.apply(sql as never, self, asked)
+        commits++
+        return Promise.reject(new Error('the connection is lost'))
+      },
+    })
+    const two = await heart({ node: 'n2', db: { ...db(), sql: deaf } as Database })
+    const event = { envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm2', text: 'and the sea?' } } } }
+    await keepEnvelope(db(), { tenant, actor: c, shard: shardOf(c) }, 'message:m2', event, 256)
+    let isOver = false
+    void two.engine.host.takeIn(tenant, c).then(() => {
+      isOver = true
+    })
+    await until(() => commits > 0, 'the first try')
+    two.engine.host.close()
+    await until(async () => {
+      await two.clock.pass(500)
+      return isOver
+    }, 'the end')
+    assert.is((await rows<{ dedup_key: string }>('inbox', c)).filter(({ dedup_key }) => dedup_key === 'message:m2').length, 1)
   })
 
   test('an answer that can never be stored ends the turn with a word, and a person is asked', async () => {
