@@ -18,7 +18,8 @@ const help = `nexus: what an operator asks of a cluster
 
   nexus nodes                                who lives, and what each has
   nexus shards [--all | --of CONVERSATION]   where the shards are; every one of them; where a conversation lives
-  nexus drain NODE [--undo]                  the node gives everything away and takes nothing more; waits until it has
+  nexus drain NODE                           the node gives everything away and takes nothing more; waits until it has
+  nexus drain NODE --undo                    the node takes its share again, unless it leaves by itself
   nexus dead-letters list [--most N]         events that were set aside after three failures, the newest first
   nexus dead-letters retry ID... | --all     back to their conversations
   nexus dead-letters drop ID... | --all      away for good
@@ -155,7 +156,7 @@ async function drain(db: Database, { words: [, node], flags }: Asked, print: Pri
     throw new Misuse(`${node} has not been heard of for ${span(found.age)}: what it had goes to others without a word from anybody.`)
   if (flags.has('--undo')) {
     await drainNode(db, node, false)
-    return print({ node, draining: false }, `${node} takes its share again.`)
+    return print({ node, draining: false }, `${node} takes its share again, unless it leaves by itself.`)
   }
   if (first.length === 0) throw new Misuse(`Nothing was done: there is no other node that could take what ${node} has.`)
   await drainNode(db, node)

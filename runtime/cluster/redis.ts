@@ -39,13 +39,12 @@ export async function openRedis(url: string) {
   return {
     commands,
     /** Whether it answers now. Never throws. */
-    async isThere(): Promise<boolean> {
-      if (commands.status !== 'ready') return false
+    isThere(): Promise<boolean> {
       const answer = commands.ping().then(
         () => true,
         () => false,
       )
-      return await within(PROMPT, answer, () => false)
+      return within(PROMPT, answer, () => false)
     },
     /** Carries the control messages of Socket.IO, and none of whoever else uses this Redis: they could close our sockets. */
     adapter: (cluster: string) => createAdapter(commands, control, { key: `${cluster}:socket.io`, publishOnSpecificResponseChannel: true }),
