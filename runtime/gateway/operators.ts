@@ -48,7 +48,10 @@ export function openOperators({ namespace, authenticate, chart, db, log }: Needs
       // What changes from here on comes behind the answer, or is in it.
       await socket.join(ROOM)
       // While the store is away everything else can be told.
-      const deadLetters = await letters(db, principal).catch(() => null)
+      const deadLetters = await letters(db, principal).catch((error: unknown) => {
+        refusedBy(error, log) // which logs what is a fault
+        return null
+      })
       return { ok: true, ...standing(chart()), deadLetters }
     }
     socket.onAny((name: string, ...given: unknown[]) => {
@@ -58,7 +61,9 @@ export function openOperators({ namespace, authenticate, chart, db, log }: Needs
         const { code, message } = new Refusal('event.unknown')
         return answer({ ok: false, code, message, details: { event: name } })
       }
-      void watch().then(answer as (told: object) => void)
+      void watch()
+        .catch((error: unknown) => refusedBy(error, log))
+        .then(answer as (told: object) => void)
     })
   })
   return { tell: ([name, payload]) => void namespace.local.to(ROOM).emit(name, payload) }

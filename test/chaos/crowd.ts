@@ -1,4 +1,5 @@
 /** Everybody who talks to the system through all of its faults, and how long each fault kept them waiting. */
+import { defaultPolicy } from '../../machines/policy.ts'
 import { random } from '../support/random.ts'
 import { type Journal, now } from './journal.ts'
 import { type Recoveries, recoveriesOf } from './recoveries.ts'
@@ -18,8 +19,8 @@ export interface Crowd {
   listening(): number
   /** Nobody begins anything more. */
   rest(): void
-  /** Lets everything come to its end, and resolves with what did not in so many milliseconds. */
-  silent(ms: number): Promise<string[]>
+  /** Lets everything come to its end, and resolves with what did not. */
+  silent(): Promise<string[]>
   /** How long each fault kept words waiting; the patience is in milliseconds. */
   recoveries(patience: number): Recoveries
   close(): void
@@ -35,6 +36,12 @@ interface Needs {
   /** Milliseconds without a sign after which a client looks for another door; without it, it waits as long as its connection does. */
   deaf?: number
 }
+
+/**
+ * Milliseconds in which everything ends once nothing is broken any more. A call that hangs is given up by the patience of its tier
+ * at the latest (a local model may keep silent for as long), and each tier may meet one.
+ */
+const TAIL = Object.values(defaultPolicy.patience).reduce((all, ms) => all + ms)
 
 export function openCrowd({ journal, seed, clients, habits, door, deaf }: Needs): Crowd {
   const readies: number[] = []
@@ -56,8 +63,8 @@ export function openCrowd({ journal, seed, clients, habits, door, deaf }: Needs)
     rest() {
       for (const talker of talkers) talker.rest()
     },
-    async silent(ms) {
-      await comes(() => waiting().length === 0, ms)
+    async silent() {
+      await comes(() => waiting().length === 0, TAIL)
       return waiting().map(({ conversation, id, since }) => `${conversation}: message ${id} is silent for ${Math.round(now() - since)} ms`)
     },
     recoveries: (patience) =>

@@ -18,8 +18,6 @@ import { judge, nothing } from './verdict.ts'
 import { type Wait, waitsOf } from './waits.ts'
 import { type Workshop, once, openWorkshop, serverOf } from './workshop.ts'
 
-/** Milliseconds in which everything ends once nothing is broken any more. */
-const TAIL = 120_000
 /** Faults after which a long run says where it stands. */
 const PORTION = 25
 
@@ -132,7 +130,7 @@ async function play(scenario: FleetScenario, faults: number, seed: number, shop:
     await stage.busy()
   }
   model.behave({ world: name })
-  row.violations.push(...(await stage.settle(TAIL)))
+  row.violations.push(...(await stage.settle()))
   over = true
   const { all, back, late } = stage.crowd.recoveries(options.patience * 1_000)
   row.recoveries = all

@@ -40,7 +40,7 @@ export interface Stage {
   /** Calls that the model has spoiled, by how. */
   spoiled(): Promise<string[]>
   /** Everything is whole again and comes to its end. Resolves with all that should not have been. */
-  settle(ms: number): Promise<Violation[]>
+  settle(): Promise<Violation[]>
   /** Ends it as it is. */
   close(): Promise<void>
 }
@@ -100,7 +100,7 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
     blame: (promise, what) => void violations.push({ promise, conversation: '', what }),
     generations: () => model.generations(name),
     spoiled: async () => (await model.generations(name)).flatMap(({ fault }) => fault ?? []),
-    async settle(ms) {
+    async settle() {
       calm = true
       crowd.rest()
       await fleet.heal()
@@ -109,7 +109,7 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
       revive = setInterval(() => {
         for (const node of fleet.nodes) if (!node.alive()) node.start()
       }, 100)
-      const silent = await crowd.silent(ms)
+      const silent = await crowd.silent()
       clearInterval(revive)
       await fleet.heal()
       for (const one of silent) stage.blame('live', one)

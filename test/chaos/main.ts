@@ -17,8 +17,6 @@ import { openWorld } from './world.ts'
 
 /** Faults in the life of one world: then everything comes to its end and the verdict is passed. */
 const SLICE = 30
-/** Milliseconds in which everything ends once nothing is broken any more: a model that fell silent is waited for half a minute. */
-const TAIL = 120_000
 
 interface Slice {
   name: string
@@ -143,7 +141,7 @@ async function runSlice(slice: Slice, { folder, options, program, model, url, cl
     if (scenario.waits !== false) await world.busy()
   }
   model.behave({ world: name })
-  for (const silent of await world.settle(TAIL)) blame('live', silent)
+  for (const silent of await world.settle()) blame('live', silent)
   for (const surprise of scenario.mayEnd ? [] : world.surprises) blame('live', surprise)
   const { all, back, late } = world.recoveries()
   row.recoveries = all

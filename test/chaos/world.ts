@@ -49,7 +49,7 @@ export interface World extends Pick<WorldNeeds, 'ground'> {
   /** Marks the moment at which what a fault took away is there again. */
   heal(): void
   /** Lets everything come to its end and stops the server. Resolves with what never did. */
-  settle(ms: number): Promise<string[]>
+  settle(): Promise<string[]>
   /** What its clients have written down. */
   journal: Journal
   recoveries(): Recoveries
@@ -147,11 +147,11 @@ export async function openWorld(needs: WorldNeeds): Promise<World> {
       crowd.struck(struckAt)
     },
     heal: crowd.healed,
-    async settle(ms) {
+    async settle() {
       calm = true
       crowd.rest()
       await world.ready()
-      const silent = await crowd.silent(ms)
+      const silent = await crowd.silent()
       // What a step does after its watchers were told, such as letting go of a stream's pieces, takes a moment more.
       await new Promise((resolve) => setTimeout(resolve, 300))
       crowd.close()

@@ -1,5 +1,6 @@
 /** Every HTTP address as the seed documents call it, and every way of calling it wrong. covers: GW-1 … GW-8, GW-10, GW-11, GW-14, GW-16 … GW-18, GW-28 … GW-32 */
 import { connect } from 'node:net'
+import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { refusals } from '../../../machines/refusal.ts'
@@ -393,6 +394,11 @@ test('without its store a node says which part is missing and asks to be tried l
       assert.is(answer.headers.get('retry-after'), '1')
     }
     assert.is((await lame.ask('GET', '/api/work-orders')).status, 503)
+    // Whoever watches sees what can be told without it.
+    const operator = io(`${lame.url}/operators`, { reconnection: false })
+    const seen = await operator.timeout(10_000).emitWithAck('cluster.watch')
+    assert.equal([seen.ok, seen.nodes, seen.deadLetters], [true, [], null])
+    operator.close()
   } finally {
     await lame.stop().catch(() => {})
   }
