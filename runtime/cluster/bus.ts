@@ -6,6 +6,8 @@ export interface Frame {
   payload: object
   /** The piece of work that says this, where it is speech. */
   work?: string
+  /** What nobody has said of a reply whose end comes next. */
+  isRest?: true
 }
 
 /**

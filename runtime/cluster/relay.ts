@@ -64,6 +64,8 @@ export function createRelay(needs: Needs): Relay {
 
   function publish(frame: Frame) {
     if (closed || membership().isSilent()) return
+    // Each mirror takes it from the message itself: only there it is known whether a page has shown the end already.
+    if (frame.isRest) return
     const shard = shardOf(placeOf(frame.room).actor)
     const epoch = membership().voiceOf(shard)
     if (epoch === undefined) return errands.carry(frame, shard)

@@ -29,7 +29,7 @@ export function createPublisher({ bus, speeches }: { bus: Bus; speeches: Speeche
   /** A reply that nobody spoke (Admin asking back), or whose last words got lost between nodes: they are said before it is finished. */
   function speakRest(room: string, { tenant, actor }: Place, finished: object) {
     const rest = restOf(speeches.live(tenant, actor), finished)
-    if (rest) bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, ...rest } })
+    if (rest) bus.publish({ room, name: 'reply.delta', payload: { conversation: actor, ...rest }, isRest: true })
   }
 
   return {

@@ -442,6 +442,23 @@ test('what was not told while the lease was not proven is told afterwards', asyn
   for (const name of ['a', 'b']) assert.equal(at(name).reading().seq, 2, name)
 })
 
+test('where a page has shown the end of a reply, nothing is told of what its owner had not said of it', async () => {
+  const { at, deliver, stored } = fleet('a', 'b', 'c')
+  at('c').watch()
+  await deliver()
+  // The owner, which has the actor not at hand yet, is about to tell what these two see in the store.
+  const text = 'Because of scattering.'
+  stored.push({ seq: 1, name: 'reply.finished', payload: { turn: 't1', ...finished(text) } })
+  for (const name of ['a', 'b']) at(name).watch()
+  await at('a').relay.stands('t', 'c', 1)
+  await deliver()
+  at('a').relay.publish({ room, name: 'reply.delta', payload: delta(0, text), isRest: true })
+  at('a').relay.publish({ room, name: 'reply.finished', payload: { conversation: place.actor, seq: 1, turn: 't1', ...finished(text) } })
+  await deliver()
+  for (const name of ['a', 'b']) assert.equal(at(name).heard, [], name)
+  assert.equal(at('c').reading(), { text, seq: 1, faults: [] })
+})
+
 test('words that come while a new owner reads are told behind the events that came before them', async () => {
   const { at, world, stored, clock } = fleet('b', 'a')
   at('a').watch()

@@ -199,6 +199,20 @@ test('what is durable is told behind the words that a frame holds back, and what
   assert.equal(told, ['a', 'agent.status', 'b', 'turn.escalated'])
 })
 
+test('what nobody said of a reply is told before its end, as what it is', () => {
+  const { bus, speeches } = stage()
+  const { tell } = createPublisher({ bus, speeches })
+  const told: unknown[] = []
+  bus.watch('t/c', ({ name, payload, isRest }) => void told.push([name, (payload as { text?: string }).text, isRest]))
+  speeches.open(place()).say('Because ')
+  tell({ tenant: 't', actor: 'c' }, 'reply.finished', { turn: 't1', attempt: 1, seq: 1, message: { text: 'Because of the moon.' } }, true)
+  assert.equal(told, [
+    ['reply.delta', 'Because ', undefined],
+    ['reply.delta', 'of the moon.', true],
+    ['reply.finished', undefined, undefined],
+  ])
+})
+
 test('closed, a turn is not live, and at its end the log forgets it', () => {
   const { speeches, forgotten } = stage()
   speeches.open(place()).say('x')
