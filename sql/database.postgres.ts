@@ -49,18 +49,25 @@ interface Manner {
   session?: Record<string, number>
   /** Milliseconds that the server may be silent while it owes an answer; without it, for as long as it takes. */
   patience?: number
+  /** Called when a connection has ended. */
+  lost?: () => void
 }
 
 /** Longer than a statement of the runtime has any business to take; what may take longer is asked on a line of its own (`unhurried`). */
 const ANSWER = 20_000
 
-export const connect = (url: string, max: number, { application = 'nexus', isPooled = false, session = {}, patience }: Manner = {}): Sql =>
+export const connect = (
+  url: string,
+  max: number,
+  { application = 'nexus', isPooled = false, session = {}, patience, lost = () => {} }: Manner = {},
+): Sql =>
   withMortalTransactions(
     withArrays(
       postgres(url, {
         ...options,
         max,
         prepare: !isPooled,
+        onclose: lost,
         connection: { ...options.connection, ...session, application_name: application },
         connect_timeout: 20, // above the cable's own, whose error says more
         ssl: false, // the cable encrypts

@@ -16,13 +16,20 @@ const PATIENCE = 10_000
 
 export interface Lane {
   sql: Sql
+  /** Calls whenever the line is gone, and with it the locks that it held. One listener. */
+  lost(hear: () => void): void
   close(): Promise<void>
 }
 
 /** A single connection to the server. */
 export function openLane(url: string, application: string, isPooled = false): Lane {
-  const sql = connect(url, 1, { application, isPooled, patience: PATIENCE, ...(!isPooled && { session: mortal }) })
-  return { sql, close: () => sql.end({ timeout: 1 }) }
+  let hear = () => {}
+  const sql = connect(url, 1, { application, isPooled, patience: PATIENCE, lost: () => hear(), ...(!isPooled && { session: mortal }) })
+  return {
+    sql,
+    lost: (listener) => void (hear = listener),
+    close: () => sql.end({ timeout: 1 }),
+  }
 }
 
 /** Waits until nobody holds the lock of this number, on a connection of its own. */

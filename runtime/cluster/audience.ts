@@ -13,6 +13,8 @@ export interface Audience {
   leave(isGone: (room: string) => boolean): void
   /** Only these lives are left. */
   keep(lives: ReadonlySet<string>): void
+  /** Whom it tells of what. */
+  all(): { room: string; peer: Peer }[]
   /** Whoever watches hears from us now and then, so that silence means something. */
   pulse(): void
   count(): number
@@ -51,6 +53,7 @@ export function createAudience(send: (to: Peer, letter: Letter) => void): Audien
       for (const peers of rooms.values()) for (const [life, peer] of peers) all.set(life, peer)
       for (const peer of all.values()) send(peer, { type: 'pulse' })
     },
+    all: () => [...rooms].flatMap(([room, peers]) => [...peers.values()].map((peer) => ({ room, peer }))),
     count: () => rooms.size,
   }
 }

@@ -13,7 +13,7 @@ import { emptyChart } from './chart.ts'
 import { type ClusterEvent, type ClusterEvents, changesBetween } from './changes.ts'
 import { createDispatch } from './dispatch.ts'
 import type { Lease } from './lease.ts'
-import { type Membership, createMembership } from './membership.ts'
+import { type Membership, type MembershipNeeds, createMembership } from './membership.ts'
 import type { LockWatch } from './neighbour.ts'
 import type { Others } from './others.ts'
 import { type Letter, type Peer, type PostCounts, createPost } from './post.ts'
@@ -42,7 +42,7 @@ export interface Cluster {
 
 export interface ClusterNeeds {
   db: Database
-  lane: Pick<Database, 'sql'>
+  lane: MembershipNeeds['lane']
   local: Bus
   facts: { id: string; secret: string }
   node: string

@@ -7,8 +7,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { type StoredNode, beatNode, buryNode, drainNode, enterNode, holdLock, leaveNode, nameJob } from '../../sql/cluster.ts'
-import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
+import type { Lane } from '../../sql/lane.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../watch/log.ts'
 import { type Chart, type Move, neighbourOf } from './chart.ts'
@@ -37,6 +37,8 @@ export interface Membership extends Ownership {
   isDraining(): boolean
   /** Too long without a proof of our lease to say anything. */
   isSilent(): boolean
+  /** Others may have taken us for dead and have begun to speak for what we have. */
+  isDoubtful(): boolean
   /** Milliseconds by which the store's clock is ahead of ours. */
   skew(): number
   /** Somebody says that these have moved. */
@@ -53,7 +55,7 @@ export interface Membership extends Ownership {
 
 export interface MembershipNeeds {
   /** One connection of our own: our lock lives on it, and no beat stands in line behind work. */
-  lane: Pick<Database, 'sql'>
+  lane: Pick<Lane, 'sql' | 'lost'>
   node: string
   machines: Record<string, number>
   version: string
@@ -108,9 +110,13 @@ export function createMembership(needs: MembershipNeeds): Membership {
   let toldDraining = false
   let toldSkew = false
   let toldGhost = false
+  let locked = false
 
   const isFenced = () => state !== 'in' || proof.age() > FENCE
   const isSilent = () => state !== 'in' || proof.age() > SILENCE
+
+  /** There is something that it does not do or say until its lease is proven. */
+  const holdsBack = () => isFenced() || proof.isDoubtful()
 
   const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
 
@@ -169,7 +175,16 @@ export function createMembership(needs: MembershipNeeds): Membership {
       if (tries === 5) return false
       await pause(LOCK_AGAIN)
     }
-    return true
+    return (locked = true)
+  }
+
+  /** The lock went with its line: whoever waits for it may bury us, and our heirs need not wait for our lease. */
+  function unlock() {
+    if (!locked || state !== 'in') return
+    locked = false
+    proof.doubted(clock.ticks())
+    void look()
+    void renewElsewhere()
   }
 
   function surrender(why: string) {
@@ -224,10 +239,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (state === 'silent') await enterAnew()
     const began = clock.ticks()
     const hasHeard = holdings.look()
-    // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
-    const oldest = lease && !isFenced() ? LATEST_BEAT : LEASE
     // Both go out together.
-    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), timely(beatNode(lane, me.life, oldest, hasHeard ? '' : seen))])
+    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), askFor(hasHeard ? '' : seen)])
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
     if (hasLock) toldGhost = false
@@ -238,7 +251,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
         'a connection that is not ours any more holds the lock of this node: until the store drops it, only our lease tells that we live',
       )
     }
-    const wasFenced = isFenced()
+    const heldBack = holdsBack()
     proof.stored(began)
     noteTime(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
@@ -247,7 +260,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (leaving && own && !own.draining) await timely(drainNode(lane, node))
     holdings.read(beat.nodes, beat.map)
     seen = beat.fingerprint
-    if (wasFenced) on.resumed()
+    if (heldBack) on.resumed()
     if (!draining) toldDraining = false
     else if (!toldDraining) {
       toldDraining = true
@@ -256,7 +269,26 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (lease && !(await soon(lease.renew(me.life, LEASE), true))) await soon(lease.give(me.life, LEASE), undefined)
     // Not while we have just come back ourselves: those who are late may be about to.
     if (proof.contact() >= LEASE && (await takeover.buryLate())) again = true
-    await takeover.balance()
+    isBalancing = true
+    await takeover.balance().finally(() => {
+      isBalancing = false
+    })
+  }
+
+  // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
+  const askFor = (known: string) => timely(beatNode(lane, me.life, lease && !isFenced() ? LATEST_BEAT : LEASE, known))
+
+  let isBalancing = false
+
+  /** A beat and no more: shards that change hands wait for steps and locks, and no look may wait with them for its lease. */
+  async function beatBeside() {
+    const { life } = me
+    const began = clock.ticks()
+    const { alive } = await askFor(seen)
+    if (!alive || life !== me.life || state !== 'in') return // the next look sees to it
+    const heldBack = holdsBack()
+    proof.stored(began)
+    if (heldBack) on.resumed()
   }
 
   function noteTime(now: number, took: number) {
@@ -296,6 +328,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   function beatOn() {
     takeBackBeat = clock.after(BEAT, () => {
       if (state === 'over') return
+      if (isBalancing) void beatBeside().catch(() => {}) // a look says what is wrong
       void look()
       beatOn()
     })
@@ -319,13 +352,18 @@ export function createMembership(needs: MembershipNeeds): Membership {
   let renewing = false
   /** Between beats, so that a slow store alone silences nobody. */
   async function renewElsewhere() {
-    if (!lease || renewing || state !== 'in' || proof.age() < BEAT || proof.isStoreless()) return
+    if (!lease || renewing || state !== 'in' || proof.isStoreless()) return
+    if (!proof.isStoreLate() && proof.doubt() === 0) return
     const began = clock.ticks()
     renewing = true
     const { life } = me
-    const runs = await soon(lease.renew(life, LEASE), false)
+    const runs = await soon<boolean | undefined>(lease.renew(life, LEASE), undefined)
     renewing = false
-    if (runs && life === me.life && state === 'in') proof.elsewhere(began)
+    if (life !== me.life || (state as string) !== 'in') return
+    const heldBack = holdsBack()
+    if (runs) proof.elsewhere(began)
+    else if (runs === false) proof.nowhere()
+    if (heldBack && !holdsBack()) on.resumed()
   }
 
   return {
@@ -333,6 +371,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
       return me
     },
     async open() {
+      if (watchLock) lane.lost(unlock)
       await enter()
       await buryOld()
       for (const name of jobs.names()) await nameJob(lane, name)
@@ -357,6 +396,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     peers: () => holdings.chart().nodes.filter(({ life }) => life !== me.life),
     isDraining: () => draining,
     isSilent,
+    isDoubtful: proof.isDoubtful,
     skew,
     hear(moves) {
       if (state !== 'in') return

@@ -6,6 +6,8 @@ export const LEASE = 5_000
 export const FENCE = 3_000
 export const SILENCE = 4_000
 export const BEAT = 1_000
+/** Milliseconds in which a node whose lock has come free proves itself anew, or says nothing until it has: heirs need not wait for its lease. */
+export const DOUBT = 300
 /** Milliseconds without the store after which a lease elsewhere is not renewed either: whoever cannot store cannot own. */
 const STOREFUL = 10_000
 /** Milliseconds since its last beat after which the store takes another one of a life that was proven elsewhere meanwhile. */
@@ -17,10 +19,20 @@ export interface Proof {
   /** The store has renewed the lease, asked at this tick. */
   stored(at: number): void
   elsewhere(at: number): void
+  /** The lease elsewhere is gone: what it has proven is worth nothing any more. */
+  nowhere(): void
+  /** From this tick on others may take us for dead. */
+  doubted(at: number): void
   /** Milliseconds since the last proof. */
   age(): number
+  /** Milliseconds for which it has been in doubt; 0: it is not. */
+  doubt(): number
+  /** In doubt for so long that whoever was given what we had may be speaking. */
+  isDoubtful(): boolean
   /** Milliseconds for which the store has answered without a break. */
   contact(): number
+  /** A beat is overdue. */
+  isStoreLate(): boolean
   isStoreless(): boolean
 }
 
@@ -28,6 +40,8 @@ export function createProof(clock: Pick<Clock, 'ticks'>): Proof {
   let proven = Number.NEGATIVE_INFINITY
   let byStore = Number.NEGATIVE_INFINITY
   let inContact = Number.NEGATIVE_INFINITY
+  let doubtful = Number.NEGATIVE_INFINITY
+  const doubt = () => (doubtful > proven ? clock.ticks() - doubtful : 0)
   return {
     begins(at) {
       proven = byStore = inContact = at
@@ -40,8 +54,17 @@ export function createProof(clock: Pick<Clock, 'ticks'>): Proof {
     elsewhere(at) {
       proven = Math.max(proven, at)
     },
+    nowhere() {
+      proven = byStore
+    },
+    doubted(at) {
+      doubtful = at
+    },
+    doubt,
+    isDoubtful: () => doubt() > DOUBT,
     age: () => clock.ticks() - proven,
     contact: () => byStore - inContact,
+    isStoreLate: () => clock.ticks() - byStore > 1.5 * BEAT,
     isStoreless: () => clock.ticks() - byStore > STOREFUL,
   }
 }

@@ -40,7 +40,7 @@ export interface Relay extends Bus, Stage {
 
 interface Needs {
   local: Bus
-  membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'chart' | 'isSilent' | 'peers'>
+  membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'chart' | 'isSilent' | 'isDoubtful' | 'peers'>
   engine(): { host: Pick<Host, 'position' | 'refresh' | 'wants' | 'meet'>; speeches: Speeches }
   send(to: Peer, letter: Letter): void
   /** Whoever is no owner may not hear of a conversation. */
@@ -69,6 +69,7 @@ export function createRelay(needs: Needs): Relay {
     const shard = shardOf(placeOf(frame.room).actor)
     const epoch = membership().voiceOf(shard)
     if (epoch === undefined) return errands.carry(frame, shard)
+    if (membership().isDoubtful()) return // told once it is not so
     watching.own(frame)
     audience.tell(frame, epoch)
   }
@@ -112,7 +113,7 @@ export function createRelay(needs: Needs): Relay {
     born: (_, { room, owner }: { room: string; owner: string }) => begun(placeOf(room), owner),
   }
 
-  const { joined, stands, position, live, refresh, gained, anew, resumed } = watching
+  const { joined, stands, position, live, refresh, gained, anew } = watching
   return {
     joined,
     stands,
@@ -121,7 +122,6 @@ export function createRelay(needs: Needs): Relay {
     refresh,
     gained,
     anew,
-    resumed,
     publish,
     watch(name, listener) {
       tickOn()
@@ -163,6 +163,10 @@ export function createRelay(needs: Needs): Relay {
       audience.keep(new Set([...lives, ...strangers.keys()]))
       watching.charted(lives)
       errands.introduce()
+    },
+    resumed() {
+      watching.resumed()
+      for (const { room, peer } of audience.all()) letIn(peer, room)
     },
     counts: () => ({ ...watching.counts(), watchers: audience.count() }),
   }

@@ -1,5 +1,5 @@
 /** Looks over the shoulders of all nodes of a fleet: who holds what under which epoch, and who speaks for a conversation. */
-import { SILENCE } from '../../runtime/cluster/proof.ts'
+import { DOUBT } from '../../runtime/cluster/proof.ts'
 import { shardOf } from '../../runtime/cluster/shards.ts'
 import type { SimNode } from './node.ts'
 import { chatId } from './people.ts'
@@ -60,7 +60,7 @@ export function createAudit({ time, chats, nodes, complain }: Needs) {
       const mine = before.find((one) => one.epoch === epoch)
       if (!mine) before.push({ epoch, life, at })
       for (const newer of before)
-        if (newer.epoch > epoch && newer.life !== life && at - newer.at > SILENCE + SLACK)
+        if (newer.epoch > epoch && newer.life !== life && at - newer.at > DOUBT + SLACK)
           once(
             `I4 single writer: ${life} still speaks under epoch ${epoch}, ${Math.round(at - newer.at)} ms after ${newer.life} began to under ${newer.epoch}`,
           )

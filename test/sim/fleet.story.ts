@@ -129,6 +129,20 @@ export function fleetStoryOf(single: Story): Story {
       { at: at + 2, do: 'node.kill', node: nodes, after, stage: brief.pick(['sent', 'done'] as const) },
     )
   }
+  // Whose lines the server ends, or whose lease is wiped while the store is away for it alone, has heirs at once, and hears of them from nobody.
+  const deaf = of('act', 'deaf')
+  if ((locks || redis) && deaf.happens(0.15)) {
+    const node = deaf.below(nodes)
+    const at = deaf.pick(said).at + Math.round(deaf.delay(0, 500))
+    const torn = locks && !(redis && deaf.happens(0.5))
+    const ms = 6_000 + deaf.below(4_000)
+    const from = Array.from({ length: nodes }, (_, n) => n).filter((n) => n !== node)
+    acts.push(
+      { at, do: 'letters.cut', from, to: [node], both: true, known: false, ms },
+      { at: at + 1, do: 'store.cut', node, torn, ms },
+      ...(torn ? [] : [{ at: at + 5_500 + deaf.below(1_000), do: 'redis.wipe' } as const]),
+    )
+  }
   return {
     ...single,
     // What a story of one node takes for a rough sea, nobody would run several on.

@@ -160,7 +160,7 @@ export async function playFleet(
       join({ db, local, clock }) {
         const cluster = createCluster({
           db,
-          lane: lane.db,
+          lane: { sql: lane.db.sql, lost: lane.lost },
           local: {
             ...local,
             publish(frame) {

@@ -278,7 +278,23 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'a lease elsewhere that has run out proves a life',
-    edits: [{ file: 'runtime/cluster/membership.ts', find: 'if (runs && life === me.life', replace: 'if (life === me.life' }],
+    edits: [
+      {
+        file: 'runtime/cluster/membership.ts',
+        find: 'if (runs) proof.elsewhere(began)\n    else if (runs === false) proof.nowhere()',
+        replace: 'proof.elsewhere(began)',
+      },
+    ],
+  },
+  {
+    kind: 'fleet',
+    name: 'who may count as dead goes on speaking',
+    edits: [{ file: 'runtime/cluster/relay.ts', find: 'if (membership().isDoubtful()) return', replace: '' }],
+  },
+  {
+    kind: 'fleet',
+    name: 'a lease elsewhere that is wiped has proven a life',
+    edits: [{ file: 'runtime/cluster/membership.ts', find: 'else if (runs === false) proof.nowhere()', replace: '' }],
   },
   {
     // As one has it who counts in a Redis that is wiped.

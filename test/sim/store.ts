@@ -36,6 +36,8 @@ export interface Weather {
 
 export interface Cables {
   db: Database
+  /** Calls when one of them has ended and whoever used it sees it. One listener. */
+  lost(hear: () => void): void
   /** Whether the server knows of any. */
   areOpen(): boolean
   /** Undoes what is begun and cannot be ended now: it would keep the one session from all others, as no server would let it. */
@@ -115,6 +117,7 @@ export async function openSimStore(): Promise<SimStore> {
       const open = new Set<Cable>()
       const among = connections
       let lines = 0
+      let hear = () => {}
       const cable = () => {
         const line = exchange.connect()
         lines++
@@ -124,11 +127,13 @@ export async function openSimStore(): Promise<SimStore> {
           count(application, -1, among)
         })
         const one = new Cable(line, time, weather, () => open.delete(one))
+        one.once('close', () => queueMicrotask(() => hear())) // behind whoever uses it
         open.add(one)
         return one
       }
       const sql = connect(cable, most)
       return {
+        lost: (listener) => void (hear = listener),
         areOpen: () => lines > 0,
         db: {
           sql,

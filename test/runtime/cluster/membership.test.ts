@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import type { Lease } from '../../../runtime/cluster/lease.ts'
 import { LOCK_AGAIN, type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
 import { openFacts } from '../../../runtime/cluster/ownership.ts'
-import { FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
+import { BEAT, DOUBT, FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import { silent } from '../../../runtime/watch/log.ts'
 import { drainNode, enterNode, lockKey } from '../../../sql/cluster.ts'
@@ -23,7 +23,11 @@ const at = (ring: () => void) => {
 const CHECK = 250
 
 /** On a store that knows no node. */
-async function withMember(db: Database, use: (given: Given) => Promise<void>, { isLone = false, hasGhost = false }: Manner = {}) {
+async function withMember(
+  db: Database,
+  use: (given: Given) => Promise<void>,
+  { isLone = false, hasLock = false, hasGhost = false }: Manner = {},
+) {
   await db.sql`delete from nodes`
   await db.sql`update shards set life = null, node = null`
   const ghost = hasGhost ? await db.sql.reserve() : undefined
@@ -33,11 +37,13 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, { 
   const told: string[] = []
   let isElsewhere: boolean | undefined = true
   let isAway = false
+  let lose = () => {}
   let giving = Promise.resolve()
   const lane = {
     sql: new Proxy(db.sql, {
       apply: (sql, _, asked: never[]) => (isAway ? Promise.reject(new Error('away')) : Reflect.apply(sql, undefined, asked)),
     }),
+    lost: (hear: () => void) => void (lose = hear),
   }
   const lease: Lease = {
     give: async () => {},
@@ -60,7 +66,7 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, { 
     },
     log: silent,
     ...(!isLone && { lease }),
-    ...(hasGhost && { watchLock: () => ({ free: new Promise<void>(() => {}), stop() {} }) }),
+    ...((hasLock || hasGhost) && { watchLock: () => ({ free: new Promise<void>(() => {}), stop() {} }) }),
     newLife: () => `n1.${++lives}`,
     on: {
       born: async ({ life }) => void told.push(`born ${life}`),
@@ -68,7 +74,7 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, { 
       gained() {},
       lost() {},
       giving: () => giving,
-      resumed() {},
+      resumed: () => void told.push('resumed'),
       news() {},
       charted() {},
       drained() {},
@@ -85,6 +91,7 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, { 
       db,
       elsewhere: (is) => (isElsewhere = is),
       setClock: (by) => (set += by),
+      pass: clock.pass,
       async live(ms) {
         for (let left = ms; left > 0; left -= 1_000) {
           await clock.pass(1_000)
@@ -92,6 +99,16 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, { 
         }
       },
       steps: (over) => (giving = over),
+      async torn(ms) {
+        await clock.pass(1) // no proof is of the same moment
+        isAway = true
+        lose()
+        await clock.pass(ms)
+      },
+      async gone(ms) {
+        isAway = true
+        await clock.pass(ms)
+      },
       async away(ms) {
         isAway = true
         await clock.pass(ms)
@@ -110,6 +127,8 @@ async function withMember(db: Database, use: (given: Given) => Promise<void>, { 
 interface Manner {
   /** There is no lease beside the store. */
   isLone?: boolean
+  /** There are locks. */
+  hasLock?: boolean
   /** There are locks, and another session holds that of the node. */
   hasGhost?: boolean
 }
@@ -120,12 +139,17 @@ interface Given {
   told: string[]
   /** Whether the leases beside the store run; undefined: nobody can say. */
   elsewhere(is: boolean | undefined): void
+  pass(ms: number): Promise<void>
   /** Time goes by, with a look a second. */
   live(ms: number): Promise<void>
   /** Somebody sets the clock of this machine. */
   setClock(by: number): void
   /** Steps that are under way in whatever is given away next. */
   steps(over: Promise<void>): void
+  /** Its lines to the store end, and so many milliseconds go by without the store, which stays away. */
+  torn(ms: number): Promise<void>
+  /** The same where the lines do not end. */
+  gone(ms: number): Promise<void>
   /** The store does not answer for so many milliseconds. */
   away(ms: number): Promise<void>
 }
@@ -168,6 +192,47 @@ for (const variant of stores()) {
       await member.look()
       assert.equal(told, ['born n1.1', 'surrendered', 'born n1.2'])
     },
+  )
+
+  about('a lease elsewhere that is wiped has proven nothing', async ({ member, told, gone, elsewhere }) => {
+    await gone(LEASE)
+    assert.is(member.isSilent(), false)
+    elsewhere(false)
+    await gone(CHECK)
+    assert.is(member.isSilent(), true)
+    await gone(CHECK)
+    assert.equal(told, ['born n1.1', 'surrendered'])
+  })
+
+  about(
+    'whose lock went with its line proves itself anew, and is in doubt when it cannot: heirs need not wait for its lease',
+    async ({ member, told, torn, gone, away }) => {
+      await torn(DOUBT)
+      assert.is(member.isDoubtful(), false)
+      await gone(1)
+      assert.equal([member.isDoubtful(), member.isSilent(), member.epochOf(7) !== undefined], [true, false, true])
+      await away(0)
+      await member.look()
+      assert.is(member.isDoubtful(), false)
+      assert.equal(told, ['born n1.1', 'resumed'])
+      // The lock was taken again and can be lost again.
+      await torn(DOUBT + 1)
+      assert.is(member.isDoubtful(), true)
+    },
+    { isLone: true, hasLock: true },
+  )
+
+  about(
+    'whose lock went with its line is in no doubt where it is proven elsewhere: whatever became of it is heard there',
+    async ({ member, told, torn, elsewhere }) => {
+      await torn(DOUBT + 1)
+      assert.is(member.isDoubtful(), false)
+      elsewhere(undefined)
+      await torn(DOUBT + 1)
+      assert.is(member.isDoubtful(), false, 'it had no lock any more that could be lost')
+      assert.equal(told, ['born n1.1'])
+    },
+    { hasLock: true },
   )
 
   about('a lease elsewhere does not replace the store: without it for long a life is over', async ({ member, told, away }) => {
@@ -254,6 +319,33 @@ for (const variant of stores()) {
       assert.is(member.held().length, SHARDS - theirs.length)
     },
   )
+
+  about('a node that waits for its steps to give shards away beats on', async ({ member, db, steps, pass }) => {
+    const heir = {
+      node: 'n2',
+      life: 'n2.1',
+      machines: { conversation: 1 },
+      version: '1',
+      url: undefined,
+      application: 'test',
+      lease: LEASE,
+    }
+    let over = () => {}
+    steps(
+      new Promise((resolve) => {
+        over = resolve
+      }),
+    )
+    await enterNode(db, { ...heir, hasLock: false })
+    const look = member.look()
+    while (member.held().length === SHARDS) await settled(1)
+    await db.sql`update nodes set beat_at = now() - interval '3 seconds' where life = 'n1.1'`
+    await pass(BEAT)
+    const [row] = await db.sql<[{ late: boolean }]>`select beat_at < now() - interval '2 seconds' as late from nodes where life = 'n1.1'`
+    assert.is(row.late, false)
+    over()
+    await look
+  })
 
   about('a node that is late is given up once its lease cannot run elsewhere either, also where nobody can say', async (given) => {
     const { db, elsewhere, live, member } = given

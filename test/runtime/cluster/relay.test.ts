@@ -31,6 +31,7 @@ function fleet(...names: string[]) {
     epoch: 1,
     away: false,
     isSilent: false,
+    isDoubtful: false,
     reads: 0,
     reading: Promise.resolve(),
     listing: Promise.resolve(),
@@ -66,6 +67,7 @@ function fleet(...names: string[]) {
         ownerOf: () => (world.owner === undefined ? undefined : ({ node: world.owner, life: world.owner } as never)),
         chart: () => ({ epochs: { [shard]: world.epoch } }) as never,
         isSilent: () => world.isSilent,
+        isDoubtful: () => world.isDoubtful,
         peers: () => names.filter((other) => other !== name).map((other) => ({ node: other, life: other }) as never),
       }),
       engine: () => ({
@@ -457,6 +459,28 @@ test('where a page has shown the end of a reply, nothing is told of what its own
   await deliver()
   for (const name of ['a', 'b']) assert.equal(at(name).heard, [], name)
   assert.equal(at('c').reading(), { text, seq: 1, faults: [] })
+})
+
+test('what an owner in doubt did not tell is told once it is in none, on all nodes', async () => {
+  const { at, deliver, world, clock } = fleet('a', 'b')
+  for (const name of ['a', 'b']) at(name).watch()
+  await deliver()
+  at('a').tell('turn.started')
+  at('a').say('Because ')
+  await deliver()
+  world.isDoubtful = true
+  at('a').say('of the ')
+  await deliver()
+  for (const name of ['a', 'b']) assert.is(at(name).reading().text, 'Because ', name)
+  world.isDoubtful = false
+  at('a').relay.resumed()
+  await deliver()
+  await clock.pass(500)
+  await deliver()
+  for (const name of ['a', 'b']) assert.is(at(name).reading().text, 'Because of the ', name)
+  at('a').say('moon.')
+  await deliver()
+  for (const name of ['a', 'b']) assert.equal(at(name).reading(), { text: 'Because of the moon.', seq: 1, faults: [] }, name)
 })
 
 test('words that come while a new owner reads are told behind the events that came before them', async () => {
