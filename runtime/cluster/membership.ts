@@ -233,6 +233,10 @@ export function createMembership(needs: MembershipNeeds): Membership {
 
   /** The fingerprint of the map as the last look has shown it: it comes again once it is another, or ours is, by what we have heard. */
   let seen = ''
+  let isBalancing = false
+
+  // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
+  const renew = (known: string) => timely(beatNode(lane, me.life, lease && !isFenced() ? LATEST_BEAT : LEASE, known))
 
   async function lookOnce() {
     if (state === 'over') return
@@ -240,7 +244,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const began = clock.ticks()
     const hasHeard = holdings.look()
     // Both go out together.
-    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), askFor(hasHeard ? '' : seen)])
+    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), renew(hasHeard ? '' : seen)])
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
     if (hasLock) toldGhost = false
@@ -275,16 +279,11 @@ export function createMembership(needs: MembershipNeeds): Membership {
     })
   }
 
-  // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
-  const askFor = (known: string) => timely(beatNode(lane, me.life, lease && !isFenced() ? LATEST_BEAT : LEASE, known))
-
-  let isBalancing = false
-
   /** A beat and no more: shards that change hands wait for steps and locks, and no look may wait with them for its lease. */
   async function beatBeside() {
     const { life } = me
     const began = clock.ticks()
-    const { alive } = await askFor(seen)
+    const { alive } = await renew(seen)
     if (!alive || life !== me.life || state !== 'in') return // the next look sees to it
     const heldBack = holdsBack()
     proof.stored(began)
