@@ -6,7 +6,7 @@
  * `FENCE`, no word after `SILENCE`, and the others wait for `LEASE`. After its silence it is a new life, to which nothing belongs.
  */
 import { randomUUID } from 'node:crypto'
-import { type StoredNode, beatNode, buryNode, drainNode, enterNode, holdLock, leaveNode, nameJob } from '../../sql/cluster.ts'
+import { type StoredNode, beatNode, buryNode, drainNode, enterNode, leaveNode, nameJob } from '../../sql/cluster.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Lane } from '../../sql/lane.ts'
 import type { Clock } from '../host/clock.ts'
@@ -15,17 +15,17 @@ import { type Chart, type Move, neighbourOf } from './chart.ts'
 import { createHoldings } from './holdings.ts'
 import { createJobs } from './jobs.ts'
 import type { Lease } from './lease.ts'
+import { createOwnLock } from './lock.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
 import type { Ownership } from './ownership.ts'
 import { BEAT, FENCE, LATEST_BEAT, LEASE, SILENCE, createProof } from './proof.ts'
+import { createSkew } from './skew.ts'
 import { createTakeover } from './takeover.ts'
 
 /** Milliseconds that a beat may take, and a step that is under way while its shard is given away. */
 const PATIENCE = 2_000
 /** Milliseconds for a lease elsewhere. */
 const SOON = 500
-/** Milliseconds between two tries for our own lock. */
-export const LOCK_AGAIN = 50
 /** Milliseconds between looks at our own silence. */
 const CHECK = 250
 
@@ -101,24 +101,19 @@ export function createMembership(needs: MembershipNeeds): Membership {
   const { lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
   let me: Doer = { node, life: newLife() }
   const proof = createProof(clock)
-  /** By how much the store's clock is ahead of our ticks, which nobody sets. */
-  let ahead: number | undefined
+  const skew = createSkew({ node, clock, log })
+  const lock = watchLock && createOwnLock({ lane, node, clock, log, lost: doubt })
   let state: 'out' | 'in' | 'silent' | 'over' = 'out'
   /** It leaves of its own will. */
   let leaving = false
   let draining = false
   let toldDraining = false
-  let toldSkew = false
-  let toldGhost = false
-  let locked = false
 
   const isFenced = () => state !== 'in' || proof.age() > FENCE
   const isSilent = () => state !== 'in' || proof.age() > SILENCE
 
   /** There is something that it does not do or say until its lease is proven. */
   const holdsBack = () => isFenced() || proof.isDoubtful()
-
-  const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
 
   const jobs = createJobs({ clock, log })
   const holdings = createHoldings({
@@ -142,7 +137,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     isFenced,
     // Where nobody can say, it may: for as long as it could be proven there without the store.
     runsElsewhere: async ({ life, age }) => lease !== undefined && (await soon(lease.runs(life), age < LATEST_BEAT)),
-    inTime: (work) => Promise.race([work, pause(PATIENCE)]),
+    inTime: (work) => Promise.race([work, new Promise<void>((resolve) => clock.after(PATIENCE, resolve))]),
     log,
     on,
   })
@@ -159,7 +154,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
 
   async function enter() {
     // Where a session that nobody has any more still holds it, the lease in the store says whether the name is free.
-    const hasLock = watchLock !== undefined && (await keepLock())
+    const hasLock = lock !== undefined && (await lock.take())
     const began = clock.ticks()
     const entry = { ...me, machines, version, url: url(), application, hasLock, lease: LEASE }
     if (!(await enterNode(lane, entry))) throw new NameTaken(node)
@@ -169,19 +164,9 @@ export function createMembership(needs: MembershipNeeds): Membership {
     if (lease) await soon(lease.give(me.life, LEASE), undefined) // the beat tries again
   }
 
-  /** Somebody who looks whether we live holds the lock for a moment: only who finds it taken again and again has lost it. */
-  async function keepLock(): Promise<boolean> {
-    for (let tries = 1; !(await holdLock(lane, node)); tries++) {
-      if (tries === 5) return false
-      await pause(LOCK_AGAIN)
-    }
-    return (locked = true)
-  }
-
-  /** The lock went with its line: whoever waits for it may bury us, and our heirs need not wait for our lease. */
-  function unlock() {
-    if (!locked || state !== 'in') return
-    locked = false
+  /** Others may take us for dead from now on. */
+  function doubt() {
+    if (state !== 'in') return
     proof.doubted(clock.ticks())
     void look()
     void renewElsewhere()
@@ -244,20 +229,13 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const began = clock.ticks()
     const hasHeard = holdings.look()
     // Both go out together.
-    const [hasLock, beat] = await Promise.all([!watchLock || keepLock(), renew(hasHeard ? '' : seen)])
+    const [hasLock, beat] = await Promise.all([lock?.take(), renew(hasHeard ? '' : seen)])
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
-    if (hasLock) toldGhost = false
-    else if (!toldGhost) {
-      toldGhost = true
-      log.warn(
-        { node },
-        'a connection that is not ours any more holds the lock of this node: until the store drops it, only our lease tells that we live',
-      )
-    }
+    if (hasLock !== undefined) lock?.note(hasLock)
     const heldBack = holdsBack()
     proof.stored(began)
-    noteTime(beat.now, clock.ticks() - began)
+    skew.note(beat.now, clock.ticks() - began)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining = leaving || (own?.draining ?? draining)
     // Whoever took an operator's word back did not know that this node leaves by itself.
@@ -289,16 +267,6 @@ export function createMembership(needs: MembershipNeeds): Membership {
     proof.stored(began)
     if (heldBack) on.resumed()
   }
-
-  function noteTime(now: number, took: number) {
-    ahead = now - (clock.ticks() - took / 2)
-    if (Math.abs(skew()) < 5_000 || toldSkew) return
-    toldSkew = true
-    log.warn({ node, seconds: Math.round(skew() / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')
-  }
-
-  // Whole, as the time is that it is added to. A clock that is set between two beats is seen at once.
-  const skew = () => (ahead === undefined ? 0 : Math.round(clock.ticks() + ahead - clock.now()))
 
   /** Those that died before we came, whose locks are free already. */
   async function buryOld() {
@@ -352,7 +320,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   /** Between beats, so that a slow store alone silences nobody. */
   async function renewElsewhere() {
     if (!lease || renewing || state !== 'in' || proof.isStoreless()) return
-    if (!proof.isStoreLate() && proof.doubt() === 0) return
+    if (!proof.isStoreLate() && !proof.isDoubted()) return
     const began = clock.ticks()
     renewing = true
     const { life } = me
@@ -370,7 +338,6 @@ export function createMembership(needs: MembershipNeeds): Membership {
       return me
     },
     async open() {
-      if (watchLock) lane.lost(unlock)
       await enter()
       await buryOld()
       for (const name of jobs.names()) await nameJob(lane, name)
@@ -396,7 +363,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     isDraining: () => draining,
     isSilent,
     isDoubtful: proof.isDoubtful,
-    skew,
+    skew: skew.ms,
     hear(moves) {
       if (state !== 'in') return
       if (moves.length === 0) void look()

@@ -338,7 +338,7 @@ export const bugs: Bug[] = [
     name: 'time that is corrected is no whole number',
     edits: [
       {
-        file: 'runtime/cluster/membership.ts',
+        file: 'runtime/cluster/skew.ts',
         find: 'Math.round(clock.ticks() + ahead - clock.now())',
         replace: 'clock.ticks() + ahead - clock.now()',
       },

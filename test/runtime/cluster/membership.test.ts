@@ -2,7 +2,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Lease } from '../../../runtime/cluster/lease.ts'
-import { LOCK_AGAIN, type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
+import { LOCK_AGAIN } from '../../../runtime/cluster/lock.ts'
+import { type Membership, createMembership } from '../../../runtime/cluster/membership.ts'
 import { openFacts } from '../../../runtime/cluster/ownership.ts'
 import { BEAT, DOUBT, FENCE, LEASE, LATEST_BEAT, SILENCE } from '../../../runtime/cluster/proof.ts'
 import { SHARDS } from '../../../runtime/cluster/shards.ts'
@@ -11,6 +12,7 @@ import { drainNode, enterNode, lockKey } from '../../../sql/cluster.ts'
 import type { Database } from '../../../sql/database.ts'
 import { handClock, settled } from '../../support/clock.ts'
 import { stores } from '../../support/postgres.ts'
+import { until } from '../../support/until.ts'
 import { ward } from '../../support/ward.ts'
 
 /** At the next turn of the loop. */
@@ -21,6 +23,18 @@ const at = (ring: () => void) => {
 
 /** Milliseconds between its looks at its own silence. */
 const CHECK = 250
+
+/** Another node, as it enters. */
+const neighbour = {
+  node: 'n2',
+  life: 'n2.1',
+  machines: { conversation: 1 },
+  version: '1',
+  url: undefined,
+  application: 'test',
+  hasLock: false,
+  lease: LEASE,
+}
 
 /** On a store that knows no node. */
 async function withMember(
@@ -35,7 +49,10 @@ async function withMember(
   const clock = handClock()
   let set = 0
   const told: string[] = []
+  const warnings: string[] = []
+  let beats = 0
   let isElsewhere: boolean | undefined = true
+  const saysElsewhere = () => isElsewhere ?? Promise.reject(new Error('nobody can say'))
   let isAway = false
   let lose = () => {}
   let giving = Promise.resolve()
@@ -43,14 +60,23 @@ async function withMember(
   const line = hasLock ? await db.sql.reserve() : undefined
   const lane = {
     sql: new Proxy(line ?? db.sql, {
-      apply: (sql, _, asked: never[]) => (isAway ? Promise.reject(new Error('away')) : Reflect.apply(sql, undefined, asked)),
+      apply(sql, _, asked: [TemplateStringsArray, ...never[]]) {
+        if (isAway) return Promise.reject(new Error('away'))
+        const answer = Reflect.apply(sql, undefined, asked)
+        if (asked[0]?.join?.('').includes('beat_node'))
+          void answer.then(
+            () => beats++,
+            () => {},
+          )
+        return answer
+      },
     }),
     lost: (hear: () => void) => void (lose = hear),
   }
   const lease: Lease = {
     give: async () => {},
-    renew: async () => isElsewhere === true,
-    runs: async () => isElsewhere ?? Promise.reject(new Error('nobody can say')),
+    renew: async () => saysElsewhere(),
+    runs: async () => saysElsewhere(),
   }
   let lives = 0
   const member = createMembership({
@@ -66,7 +92,7 @@ async function withMember(
       // The store's answers take real time, and so do the pauses between two tries for a lock.
       after: (ms, ring) => (ms === LOCK_AGAIN ? at(ring) : clock.after(ms, ring)),
     },
-    log: silent,
+    log: { ...silent, warn: (_, sentence) => void warnings.push(sentence) },
     ...(!isLone && { lease }),
     ...((hasLock || hasGhost) && { watchLock: () => ({ free: new Promise<void>(() => {}), stop() {} }) }),
     newLife: () => `n1.${++lives}`,
@@ -90,7 +116,10 @@ async function withMember(
     await use({
       member,
       told,
+      warnings,
       db,
+      beats: () => beats,
+      lose: () => lose(),
       elsewhere: (is) => (isElsewhere = is),
       setClock: (by) => (set += by),
       pass: clock.pass,
@@ -100,7 +129,19 @@ async function withMember(
           await member.look()
         }
       },
-      steps: (over) => (giving = over),
+      async busy() {
+        let end = () => {}
+        giving = new Promise((resolve) => {
+          end = resolve
+        })
+        await enterNode(db, neighbour)
+        const look = member.look()
+        while (member.held().length === SHARDS) await settled(1)
+        return () => {
+          end()
+          return look
+        }
+      },
       async torn(ms) {
         await clock.pass(1) // no proof is of the same moment
         isAway = true
@@ -141,6 +182,12 @@ interface Given {
   member: Membership
   db: Database
   told: string[]
+  /** What stands in its log. */
+  warnings: string[]
+  /** Beats that the store has answered. */
+  beats(): number
+  /** Its line ends. */
+  lose(): void
   /** Whether the leases beside the store run; undefined: nobody can say. */
   elsewhere(is: boolean | undefined): void
   pass(ms: number): Promise<void>
@@ -148,8 +195,8 @@ interface Given {
   live(ms: number): Promise<void>
   /** Somebody sets the clock of this machine. */
   setClock(by: number): void
-  /** Steps that are under way in whatever is given away next. */
-  steps(over: Promise<void>): void
+  /** A neighbour has come, and it waits for steps to be over to give it what is the neighbour's. What is answered ends them. */
+  busy(): Promise<() => Promise<void>>
   /** Its lines to the store end, and so many milliseconds go by without the store, which stays away. */
   torn(ms: number): Promise<void>
   /** The same where the lines do not end. */
@@ -239,6 +286,45 @@ for (const variant of stores()) {
     { hasLock: true },
   )
 
+  about(
+    'whose lock went with its line asks elsewhere at once',
+    async ({ member, torn, gone, elsewhere }) => {
+      await torn(0)
+      elsewhere(undefined)
+      await gone(DOUBT + 1)
+      assert.is(member.isDoubtful(), false)
+    },
+    { hasLock: true },
+  )
+
+  about(
+    'whom a lease elsewhere proves late tells then what it has held back',
+    async ({ member, told, torn, gone, elsewhere }) => {
+      elsewhere(undefined)
+      await torn(DOUBT + 1)
+      assert.is(member.isDoubtful(), true)
+      elsewhere(true)
+      await gone(CHECK)
+      assert.is(member.isDoubtful(), false)
+      assert.equal(told, ['born n1.1', 'resumed'])
+    },
+    { hasLock: true },
+  )
+
+  about(
+    'whose line alone went proves itself on another without being asked',
+    async ({ member, told, beats, lose, pass }) => {
+      await pass(1) // no proof is of the same moment
+      const before = beats()
+      lose()
+      await until(() => beats() > before, 'the beat')
+      await pass(DOUBT + 1)
+      assert.is(member.isDoubtful(), false)
+      assert.equal(told, ['born n1.1'])
+    },
+    { isLone: true, hasLock: true },
+  )
+
   about('a lease elsewhere does not replace the store: without it for long a life is over', async ({ member, told, away }) => {
     await away(LATEST_BEAT + CHECK)
     assert.is(member.isSilent(), true)
@@ -293,30 +379,12 @@ for (const variant of stores()) {
 
   about(
     'a shard is given away once the steps that are under way in it are over, and takes no new ones meanwhile',
-    async ({ member, db, steps }) => {
-      let over = () => {}
-      steps(
-        new Promise((resolve) => {
-          over = resolve
-        }),
-      )
-      const heir = {
-        node: 'n2',
-        life: 'n2.1',
-        machines: { conversation: 1 },
-        version: '1',
-        url: undefined,
-        application: 'test',
-        lease: LEASE,
-      }
-      await enterNode(db, { ...heir, hasLock: false })
+    async ({ member, db, busy }) => {
       const given = async () => (await db.sql<{ shard: number }[]>`select shard from shards where life = 'n2.1'`).map(({ shard }) => shard)
-      const look = member.look()
-      while (member.held().length === SHARDS) await settled(1)
+      const over = await busy()
       // Time enough to give them away all the same.
       for (let looks = 0; looks < 20; looks++) assert.equal(await given(), [])
-      over()
-      await look
+      await over()
       const theirs = await given()
       assert.ok(theirs.length > 0 && theirs.length < SHARDS, `${theirs.length} shards`)
       for (const shard of theirs) assert.is(member.voiceOf(shard), undefined)
@@ -324,32 +392,14 @@ for (const variant of stores()) {
     },
   )
 
-  about('a node that waits for its steps to give shards away beats on', async ({ member, db, steps, pass }) => {
-    const heir = {
-      node: 'n2',
-      life: 'n2.1',
-      machines: { conversation: 1 },
-      version: '1',
-      url: undefined,
-      application: 'test',
-      lease: LEASE,
-    }
-    let over = () => {}
-    steps(
-      new Promise((resolve) => {
-        over = resolve
-      }),
-    )
-    await enterNode(db, { ...heir, hasLock: false })
-    const look = member.look()
-    while (member.held().length === SHARDS) await settled(1)
+  about('a node that waits for its steps to give shards away beats on', async ({ db, busy, pass }) => {
+    const over = await busy()
     await db.sql`update nodes set beat_at = now() - interval '3 seconds' where life = 'n1.1'`
     await pass(BEAT)
     const isLate = async () => (await db.sql`select from nodes where life = 'n1.1' and beat_at < now() - interval '2 seconds'`).length > 0
     for (let looks = 0; looks < 200 && (await isLate()); looks++);
     assert.is(await isLate(), false)
-    over()
-    await look
+    await over()
   })
 
   about('a node that is late is given up once its lease cannot run elsewhere either, also where nobody can say', async (given) => {
@@ -361,7 +411,7 @@ for (const variant of stores()) {
       await member.look()
       return (await db.sql`select from nodes where life = 'n2.1'`).length === 1
     }
-    const late = { node: 'n2', life: 'n2.1', machines: {}, version: '1', url: undefined, application: 'test', hasLock: false, lease: LEASE }
+    const late = { ...neighbour, machines: {} }
     await enterNode(db, late)
     elsewhere(true)
     await live(LEASE + 1_000)
@@ -386,10 +436,11 @@ for (const variant of stores()) {
   if (variant.name === 'postgres')
     about(
       'who lives goes on where a session that nobody has any more holds its lock, and the lease says whose the name is',
-      async ({ member, db, told }) => {
+      async ({ member, db, told, warnings }) => {
         await member.look()
         await member.look()
         assert.equal(told, ['born n1.1'])
+        assert.is(warnings.filter((sentence) => sentence.includes('holds the lock of this node')).length, 1)
         await db.sql`delete from nodes`
         await member.look()
         await member.look()

@@ -23,6 +23,18 @@ for (const variant of stores()) {
   const wound = (conversation: string, tree: string) =>
     readAsTenant(db(), tenant, (sql) => sql`update actors set tree = ${tree}::jsonb where id = ${conversation}`)
 
+  /** Two conversations with an answer each, one of which nobody can read any more. */
+  async function pair() {
+    const [broken, whole] = [chat(), chat()]
+    const one = await heart()
+    for (const c of [broken, whole]) {
+      await one.say(c, 'm1')
+      await finished(c)
+    }
+    await wound(broken, '{"v":"?"}')
+    return { broken, whole, one }
+  }
+
   test('an actor that cannot be read delays nobody else’s timers', async () => {
     const [broken, whole] = [chat(), chat()]
     const one = await heart()
@@ -40,13 +52,7 @@ for (const variant of stores()) {
   })
 
   test('an actor that cannot be read does not keep a node from starting, nor others’ events from being applied', async () => {
-    const [broken, whole] = [chat(), chat()]
-    const one = await heart()
-    for (const c of [broken, whole]) {
-      await one.say(c, 'm1')
-      await finished(c)
-    }
-    await wound(broken, '{"v":"?"}')
+    const { broken, whole, one } = await pair()
     const event = { to: 'root', event: { type: 'message.received', message: { id: 'm2', text: 'and the sea?' } } }
     for (const c of [broken, whole])
       await keepEnvelope(db(), { tenant, actor: c, shard: shardOf(c) }, 'message:m2', { envelope: event }, 256)
@@ -56,13 +62,7 @@ for (const variant of stores()) {
   })
 
   test('however much waits for an actor that cannot be read, the patrol finds the others', async () => {
-    const [broken, whole] = [chat(), chat()]
-    const one = await heart()
-    for (const c of [broken, whole]) {
-      await one.say(c, 'm1')
-      await finished(c)
-    }
-    await wound(broken, '{"v":"?"}')
+    const { broken, whole, one } = await pair()
     const event = { envelope: { to: 'root', event: { type: 'message.received', message: { id: 'm2', text: 'and the sea?' } } } }
     // More than the patrol looks at in one round.
     await readAsTenant(

@@ -1,0 +1,56 @@
+/** Our own lock: while its session lasts a neighbour knows that we live, and the moment it ends the neighbour knows that we may not. */
+import { holdLock } from '../../sql/cluster.ts'
+import type { Lane } from '../../sql/lane.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../watch/log.ts'
+
+/** Milliseconds between two tries for it. */
+export const LOCK_AGAIN = 50
+/** Somebody who looks whether we live holds it for a moment: only who finds it taken again and again has lost it. */
+const TRIES = 5
+
+interface Needs {
+  lane: Pick<Lane, 'sql' | 'lost'>
+  node: string
+  clock: Clock
+  log: Log
+  /** It went with its line: whoever waits for it may bury us, and our heirs need not wait for our lease. */
+  lost(): void
+}
+
+export interface OwnLock {
+  /** Takes it, or keeps it where it is ours already. Resolves whether it is ours; rejects where the store does not answer. */
+  take(): Promise<boolean>
+  /** Says what the lock tells of a life that has entered: once, where a connection that is not ours any more holds it. */
+  note(isOurs: boolean): void
+}
+
+export function createOwnLock({ lane, node, clock, log, lost }: Needs): OwnLock {
+  let isHeld = false
+  let isForeign = false
+  const pause = () => new Promise<void>((resolve) => clock.after(LOCK_AGAIN, resolve))
+
+  lane.lost(() => {
+    if (!isHeld) return
+    isHeld = false
+    lost()
+  })
+
+  return {
+    async take() {
+      for (let tries = 1; !(await holdLock(lane, node)); tries++) {
+        if (tries === TRIES) return false
+        await pause()
+      }
+      return (isHeld = true)
+    },
+    note(isOurs) {
+      if (!isOurs && !isForeign)
+        log.warn(
+          { node },
+          'a connection that is not ours any more holds the lock of this node: until the store drops it, only our lease tells that we live',
+        )
+      isForeign = !isOurs
+    },
+  }
+}

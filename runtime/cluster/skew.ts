@@ -1,0 +1,35 @@
+/** By how much the clock of this machine is behind that of the store, which counts. */
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../watch/log.ts'
+
+/** Milliseconds from which on it is worth a word. */
+const WORTH_A_WORD = 5_000
+
+interface Needs {
+  node: string
+  clock: Pick<Clock, 'now' | 'ticks'>
+  log: Log
+}
+
+export interface Skew {
+  /** Whole milliseconds, as the time is that they are added to. A clock that is set between two beats is seen at once. */
+  ms(): number
+  /** What the store's clock showed in an answer that took so many milliseconds and has just come. */
+  note(now: number, took: number): void
+}
+
+export function createSkew({ node, clock, log }: Needs): Skew {
+  /** By how much the store's clock is ahead of our ticks, which nobody sets. */
+  let ahead: number | undefined
+  let isTold = false
+  const ms = () => (ahead === undefined ? 0 : Math.round(clock.ticks() + ahead - clock.now()))
+  return {
+    ms,
+    note(now, took) {
+      ahead = now - (clock.ticks() - took / 2)
+      if (isTold || Math.abs(ms()) < WORTH_A_WORD) return
+      isTold = true
+      log.warn({ node, seconds: Math.round(ms() / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')
+    },
+  }
+}

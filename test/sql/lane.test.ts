@@ -1,0 +1,51 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openLane } from '../../sql/lane.ts'
+import { welcome } from '../../sql/wire.messages.ts'
+import { until } from '../support/until.ts'
+
+const application = 'nexus test lane'
+const server = process.env.TEST_DATABASE_URL
+
+test('a lane tells whenever its line has ended, whatever waits on it', async () => {
+  const hangsUp = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.on('data', (bytes) => void (bytes[0] === 0 ? socket.write(welcome) : socket.destroy()))
+  })
+  hangsUp.listen(0, '127.0.0.1')
+  await once(hangsUp, 'listening')
+  const lane = openLane(`postgres://me@127.0.0.1:${(hangsUp.address() as AddressInfo).port}/mine`, application)
+  let ends = 0
+  lane.lost(() => ends++)
+  for (let round = 1; round <= 3; round++) {
+    await lane.sql`select 1`.catch(() => {})
+    await until(() => ends === round, `end ${round}`)
+  }
+  await lane.close()
+  hangsUp.close()
+})
+
+if (!server) test.skip('a lane that the server ends needs a PostgreSQL server: set TEST_DATABASE_URL', () => {})
+else
+  test('a lane on which nothing is asked tells that the server has ended it, and its lock is free', async () => {
+    const [lane, other] = [openLane(server, application), openLane(server, `${application} beside`)]
+    const key = process.pid
+    let ends = 0
+    lane.lost(() => ends++)
+    try {
+      const [mine] = await lane.sql<[{ pid: number }]>`select pg_backend_pid() as pid, pg_advisory_lock(${key})`
+      await other.sql`select pg_terminate_backend(${mine.pid})`
+      await until(() => ends === 1, 'the end')
+      const [seen] = await other.sql<[{ taken: boolean }]>`select pg_try_advisory_lock(${key}) as taken`
+      assert.is(seen.taken, true)
+      const [anew] = await lane.sql<[{ pid: number }]>`select pg_backend_pid() as pid`
+      assert.is.not(anew.pid, mine.pid)
+      assert.is(ends, 1)
+    } finally {
+      await Promise.all([lane.close(), other.close()])
+    }
+  })
+
+test.run()
