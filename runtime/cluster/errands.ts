@@ -22,7 +22,13 @@ export interface Errands {
   /** As the owner: a frame from a speaker elsewhere. */
   said(from: Peer, frame: Frame): void
   /** As a speaker: the owner has missed words of this work, or of all that we say to it. */
-  missed(from: Peer, work: string | undefined): void
+  missed(from: Peer, work?: Work): void
+}
+
+/** A piece of work has its number among those of its actor: others have the same. */
+interface Work {
+  room: string
+  work: string
 }
 
 interface Needs {
@@ -34,40 +40,79 @@ interface Needs {
   clock: Clock
 }
 
-/** Milliseconds until somebody who speaks for an actor that is not at hand is asked once more. */
+/** Milliseconds until somebody is asked once more: who speaks for an actor that is not at hand, or whose missing words have not come. */
 const AGAIN = 500
+/** Pieces that wait for an actor; of more the words are asked for. */
+const HELD = 64
+
+type Heard = [from: Peer, frame: Frame]
 
 export function createErrands({ membership, engine, send, tell, clock }: Needs): Errands {
   /** By work: the life that has all of its words. */
   const introduced = new Map<string, string>()
-  /** Actors that are being loaded to see whether somebody may speak for them. */
-  const loading = new Set<string>()
+  /** Work whose words were asked for a moment ago: every further piece of it that comes before them shows the same gap. */
+  const asked = new Set<string>()
+  /** Actors that are being loaded to see whether somebody may speak for them, and what was said for them meanwhile. */
+  const loading = new Map<string, Heard[]>()
 
   function introduce(only?: string) {
     for (const { place, text } of engine().speeches.speakers()) {
       const { tenant, actor, turn, attempt, work } = place
-      if (work === undefined || (only !== undefined && only !== work)) continue
+      if (work === undefined) continue
+      const room = roomOf(tenant, actor)
+      const name = nameOf({ room, work })
+      if (only !== undefined && only !== name) continue
       const shard = shardOf(actor)
       const owner = membership().ownerOf(shard)
       if (!owner || membership().voiceOf(shard) !== undefined) continue
-      if (only === undefined && introduced.get(work) === owner.life) continue
-      introduced.set(work, owner.life)
+      if (only === undefined && introduced.get(name) === owner.life) continue
+      introduced.set(name, owner.life)
       const payload = { conversation: actor, turn, attempt, offset: 0, text: text() }
-      send(owner, { type: 'said', room: roomOf(tenant, actor), name: 'reply.delta', payload, work })
+      send(owner, { type: 'said', room, name: 'reply.delta', payload, work })
     }
   }
 
-  /** Nobody can say whether this work is wanted before the actor is at hand. */
-  async function load(from: Peer, room: string, work: string) {
-    if (loading.has(room)) return
-    loading.add(room)
+  function miss(from: Peer, { room, work }: Work) {
+    const name = nameOf({ room, work })
+    if (asked.has(name)) return
+    asked.add(name)
+    clock.after(AGAIN, () => asked.delete(name))
+    send(from, { type: 'words.missed', room, work })
+  }
+
+  /** Nobody can say whether this work is wanted before the actor is at hand: what is said for it meanwhile waits. */
+  async function load(from: Peer, frame: Frame, { room, work }: Work) {
+    const held = loading.get(room)
+    if (held) {
+      if (held.length < HELD) held.push([from, frame])
+      return
+    }
+    const waiting: Heard[] = [[from, frame]]
+    loading.set(room, waiting)
     const { tenant, actor } = placeOf(room)
     const { host } = engine()
     await host.meet(tenant, actor)
     // Neither can it be said where the store is away, or while the actor is about to go elsewhere.
-    if (host.wants(tenant, actor, work) === undefined) await new Promise<void>((resolve) => clock.after(AGAIN, resolve))
+    const isKnown = host.wants(tenant, actor, work) !== undefined
+    if (!isKnown) await new Promise<void>((resolve) => clock.after(AGAIN, resolve))
     loading.delete(room)
-    send(from, { type: 'words.missed', work })
+    if (!isKnown) return miss(from, { room, work })
+    for (const [speaker, words] of waiting) said(speaker, words)
+  }
+
+  function said(from: Peer, frame: Frame) {
+    const { room, name, payload, work } = frame
+    const { tenant, actor } = placeOf(room)
+    if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
+    const { host, speeches } = engine()
+    const isWanted = host.wants(tenant, actor, work)
+    // What has waited comes first.
+    if (isWanted === undefined || loading.has(room)) return void load(from, frame, { room, work })
+    if (!isWanted) return send(from, { type: 'cancel', tenant, actor, id: work })
+    if (name !== 'reply.delta') return tell({ room, name, payload })
+    const { turn, attempt, offset, text } = payload as Live & { offset: number }
+    if (speeches.hear({ tenant, actor, turn, attempt, work }, offset, text)) asked.delete(nameOf({ room, work }))
+    else miss(from, { room, work })
   }
 
   return {
@@ -76,31 +121,23 @@ export function createErrands({ membership, engine, send, tell, clock }: Needs):
       const owner = membership().ownerOf(shard)
       // What is durable the owner tells from the store: it would come twice.
       if (!owner || 'seq' in payload) return
-      if (work !== undefined && name === 'reply.delta') introduced.set(work, owner.life)
+      if (work !== undefined && name === 'reply.delta') introduced.set(nameOf({ room, work }), owner.life)
       send(owner, { type: 'said', room, name, payload, work })
     },
     stopped(speaker, note) {
       const shard = shardOf(speaker.actor)
-      if (speaker.work) introduced.delete(speaker.work)
+      if (speaker.work) introduced.delete(nameOf({ room: roomOf(speaker.tenant, speaker.actor), work: speaker.work }))
       if (membership().voiceOf(shard) !== undefined) return false
       const owner = membership().ownerOf(shard)
       if (owner) send(owner, { type: 'stopped', speaker, note })
       return true
     },
-    said(from, { room, name, payload, work }) {
-      const { tenant, actor } = placeOf(room)
-      if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
-      const { host, speeches } = engine()
-      const isWanted = host.wants(tenant, actor, work)
-      if (isWanted === undefined) return void load(from, room, work)
-      if (!isWanted) return send(from, { type: 'cancel', tenant, actor, id: work })
-      if (name !== 'reply.delta') return tell({ room, name, payload })
-      const { turn, attempt, offset, text } = payload as Live & { offset: number }
-      if (!speeches.hear({ tenant, actor, turn, attempt, work }, offset, text)) send(from, { type: 'words.missed', work })
-    },
+    said,
     missed(from, work) {
-      if (work === undefined) for (const [one, life] of introduced) if (life === from.life) introduced.delete(one)
-      introduce(work)
+      if (!work) for (const [one, life] of introduced) if (life === from.life) introduced.delete(one)
+      introduce(work && nameOf(work))
     },
   }
 }
+
+const nameOf = ({ room, work }: Work) => `${room}#${work}`

@@ -108,7 +108,9 @@ export function createRelay(needs: Needs): Relay {
     frame: watching.frame,
     said: errands.said,
     pulse() {},
-    'words.missed': (from, { work }: { work?: string }) => errands.missed(from, work),
+    // A node of a version before names no room: its number alone says nothing.
+    'words.missed': (from, { room, work }: { room?: string; work?: string }) =>
+      errands.missed(from, room !== undefined && work !== undefined ? { room, work } : undefined),
     stopped: (_, { speaker, note }: { speaker: Speaker; note: Note }) => engine().speeches.heardOut(speaker, note),
     born: (_, { room, owner }: { room: string; owner: string }) => begun(placeOf(room), owner),
   }
@@ -162,7 +164,8 @@ export function createRelay(needs: Needs): Relay {
       for (const [life, since] of strangers) if (clock.ticks() - since > LEASE) strangers.delete(life)
       audience.keep(new Set([...lives, ...strangers.keys()]))
       watching.charted(lives)
-      errands.introduce()
+      // Behind the letter that says whose the shards are: who does not know that they are its own would not listen.
+      queueMicrotask(() => errands.introduce())
     },
     resumed() {
       watching.resumed()

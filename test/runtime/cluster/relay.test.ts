@@ -144,6 +144,8 @@ function fleet(...names: string[]) {
     world,
     stored,
     at,
+    /** Kinds of the letters that are on their way. */
+    underWay: () => letters.map(([, , { type }]) => type),
     /** Every letter arrives, but those that are lost. */
     async deliver(isLost: (from: string, to: string, letter: Letter) => boolean = () => false) {
       for (let one = letters.shift(); one; one = letters.shift()) {
@@ -396,6 +398,33 @@ test('an owner that cannot yet say who may speak asks again in a while, and not 
   await deliver(count)
   assert.is(asked, 1)
   assert.is(at('b').reading().text, 'Because ')
+})
+
+test('a new owner is told of words behind whatever tells it that it is one', async () => {
+  const { at, deliver, world, underWay, clock } = fleet('a', 'b')
+  at('a').tell('turn.started')
+  at('a').say('Because ')
+  await deliver()
+  world.owner = 'b'
+  world.epoch++
+  at('a').relay.lost(all)
+  at('a').relay.charted()
+  assert.equal(underWay(), []) // here it is told
+  await clock.pass(0)
+  assert.equal(underWay(), ['said'])
+})
+
+test('an owner of a version before, which names work by its number alone, is told all that was said for it', async () => {
+  const { at, deliver, move } = fleet('a', 'b')
+  at('b').watch()
+  await deliver()
+  at('a').tell('turn.started')
+  at('a').say('Because ')
+  await move('b')
+  await deliver(() => true)
+  at('a').relay.hear({ node: 'b', life: 'b' }, { type: 'words.missed', work: WORK })
+  await deliver()
+  assert.equal(at('b').reading(), { text: 'Because ', seq: 1, faults: [] })
 })
 
 test('an owner that has a conversation back is heard by those who never knew of the one between', async () => {

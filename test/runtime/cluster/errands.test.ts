@@ -1,0 +1,166 @@
+/** Two conversations whose words are said where they no longer live. Their pieces of work have the same number, as those of any two may. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createErrands } from '../../../runtime/cluster/errands.ts'
+import type { Frame } from '../../../runtime/cluster/bus.ts'
+import type { Letter, Peer } from '../../../runtime/cluster/post.ts'
+import type { Speaker, Speeches } from '../../../runtime/host/speech.ts'
+import { handClock } from '../../support/clock.ts'
+
+const WORK = '4:1'
+const heir: Peer = { node: 'b', life: 'b1' }
+const speakerIn = (actor: string): Speaker => ({ tenant: 't', actor, turn: 't1', attempt: 1, work: WORK })
+const roomOf = (actor: string) => `t/${actor}`
+const wordsIn = (actor: string, offset: number, text: string): Frame => ({
+  room: roomOf(actor),
+  name: 'reply.delta',
+  payload: { conversation: actor, turn: 't1', attempt: 1, offset, text },
+  work: WORK,
+})
+
+function node({ isOwner = false } = {}) {
+  const clock = handClock()
+  const sent: Letter[] = []
+  const said = new Map<string, string>()
+  const heard = new Map<string, string>()
+  const told: Frame[] = []
+  let isAtHand = true
+  let fetching = Promise.resolve()
+  let atHand = () => {}
+  const speeches: Pick<Speeches, 'speakers' | 'hear'> = {
+    speakers: () => [...said].map(([actor, text]) => ({ place: speakerIn(actor), text: () => text })),
+    hear({ actor }, offset, text) {
+      const before = heard.get(actor) ?? ''
+      if (offset > before.length) return false
+      heard.set(actor, before + text.slice(before.length - offset))
+      return true
+    },
+  }
+  /** The actor is at hand a little before whoever fetched it knows. */
+  const meet = async () => {
+    await fetching
+    isAtHand = true
+    await Promise.resolve().then(() => atHand())
+  }
+  const errands = createErrands({
+    membership: () => ({
+      voiceOf: () => (isOwner ? 1 : undefined),
+      ownerOf: () => heir as never,
+    }),
+    engine: () => ({
+      host: { wants: () => (isAtHand ? true : undefined), meet },
+      speeches: speeches as Speeches,
+    }),
+    send: (_, letter) => void sent.push(letter),
+    tell: (frame) => void told.push(frame),
+    clock,
+  })
+  return {
+    errands,
+    clock,
+    said,
+    heard,
+    /** The actor is not at hand; what is answered ends its fetching. */
+    gone() {
+      isAtHand = false
+      let fetched = () => {}
+      fetching = new Promise((resolve) => {
+        fetched = resolve
+      })
+      return async (meanwhile = () => {}) => {
+        atHand = meanwhile
+        fetched()
+        await clock.pass(1)
+      }
+    },
+    /** What was sent since the last time: the conversation, and what of it. */
+    sent: () => sent.splice(0).map(({ type, room, payload }) => `${type} ${room} ${(payload as { text?: string })?.text ?? ''}`.trim()),
+  }
+}
+
+test('a new owner is told of every conversation, whatever number its work has', () => {
+  const { errands, said, sent } = node()
+  said.set('c1', 'one').set('c2', 'two')
+  errands.introduce()
+  assert.equal(sent(), ['said t/c1 one', 'said t/c2 two'])
+  errands.introduce()
+  assert.equal(sent(), [])
+})
+
+test('words of one conversation do not count for another', () => {
+  const { errands, said, sent } = node()
+  said.set('c1', 'one').set('c2', 'two')
+  errands.carry(wordsIn('c1', 3, '!'), 7)
+  assert.equal(sent(), ['said t/c1 !'])
+  errands.introduce()
+  assert.equal(sent(), ['said t/c2 two'])
+})
+
+test('whoever has missed words of one conversation is told of that one alone', () => {
+  const { errands, said, sent } = node()
+  said.set('c1', 'one').set('c2', 'two')
+  errands.introduce()
+  sent()
+  errands.missed(heir, { room: roomOf('c2'), work: WORK })
+  errands.introduce()
+  assert.equal(sent(), ['said t/c2 two'])
+  errands.missed(heir)
+  assert.equal(sent(), ['said t/c1 one', 'said t/c2 two'])
+})
+
+test('a speaker that has stopped is forgotten alone', () => {
+  const { errands, said, sent } = node()
+  said.set('c1', 'one').set('c2', 'two')
+  errands.introduce()
+  errands.stopped(speakerIn('c1'), {})
+  sent()
+  errands.introduce()
+  assert.equal(sent(), ['said t/c1 one'])
+})
+
+test('an owner asks once for words that are missing, however many pieces come before them', async () => {
+  const { errands, sent, heard, clock } = node({ isOwner: true })
+  for (const offset of [3, 4, 5]) errands.said(heir, wordsIn('c1', offset, '.'))
+  errands.said(heir, wordsIn('c2', 3, '.'))
+  assert.equal(sent(), ['words.missed t/c1', 'words.missed t/c2'])
+  errands.said(heir, wordsIn('c1', 0, 'one...'))
+  assert.equal([heard.get('c1'), sent()], ['one...', []])
+  // Another gap, and one whose answer does not come.
+  errands.said(heir, wordsIn('c1', 9, '.'))
+  assert.equal(sent(), ['words.missed t/c1'])
+  await clock.pass(500)
+  errands.said(heir, wordsIn('c1', 10, '.'))
+  assert.equal(sent(), ['words.missed t/c1'])
+})
+
+test('what is said while an owner fetches the actor waits for it, in order', async () => {
+  const { errands, sent, gone, heard } = node({ isOwner: true })
+  const fetched = gone()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  for (const offset of [3, 4]) errands.said(heir, wordsIn('c1', offset, '.'))
+  assert.equal(heard, new Map())
+  await fetched(() => errands.said(heir, wordsIn('c1', 5, '.')))
+  errands.said(heir, wordsIn('c1', 6, '.'))
+  assert.equal([heard.get('c1'), sent()], ['one....', []])
+})
+
+test('an owner that has not heard the beginning while it fetched the actor asks once', async () => {
+  const { errands, sent, gone } = node({ isOwner: true })
+  const fetched = gone()
+  for (const offset of [3, 4]) errands.said(heir, wordsIn('c1', offset, '.'))
+  await fetched()
+  errands.said(heir, wordsIn('c1', 5, '.'))
+  assert.equal(sent(), ['words.missed t/c1'])
+})
+
+test('of what nobody can take in only the first pieces wait, and the rest is asked for', async () => {
+  const { errands, sent, gone, heard } = node({ isOwner: true })
+  const fetched = gone()
+  for (let offset = 0; offset < 1_000; offset++) errands.said(heir, wordsIn('c1', offset, '.'))
+  await fetched()
+  assert.equal([heard.get('c1')?.length, sent()], [64, []])
+  errands.said(heir, wordsIn('c1', 1_000, '.'))
+  assert.equal(sent(), ['words.missed t/c1'])
+})
+
+test.run()
