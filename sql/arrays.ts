@@ -110,13 +110,14 @@ export function parseArray(text: string, parse: Parse = (one) => one): unknown[]
   return list()
 }
 
-/** Text is taken for an array that is already written. */
-export function serializeArray(value: unknown, serialize: (value: unknown) => string = String): string {
+/** Text is taken for an array that is already written. Numbers stand bare: a node asks for a thousand of its shards again and again. */
+export function serializeArray(value: unknown, serialize?: (value: unknown) => string): string {
   if (!Array.isArray(value)) return String(value)
   const items = value.map((item) => {
     if (Array.isArray(item)) return serializeArray(item, serialize)
     if (item === null || item === undefined) return 'null'
-    return `"${serialize(item).replace(/[\\"]/g, '\\$&')}"`
+    if (serialize === undefined && typeof item === 'number') return item
+    return `"${(serialize ?? String)(item).replace(/[\\"]/g, '\\$&')}"`
   })
   return `{${items.join(',')}}`
 }

@@ -19,6 +19,19 @@ test('what is written as an array is read back as it was', () => {
   )
 })
 
+test('numbers stand bare, and are read back', () => {
+  assert.is(serializeArray([1, -2.5, null, 1e21]), '{1,-2.5,null,1e+21}')
+  const array = fc.array(fc.oneof(fc.double(), fc.integer()), { minLength: 1 })
+  fc.assert(
+    fc.property(array, (value) =>
+      assert.equal(
+        parseArray(serializeArray(value), Number),
+        value.map((one) => one + 0),
+      ),
+    ),
+  )
+})
+
 test('an array that does not begin at one is read', () => {
   assert.equal(parseArray('[0:1]={1,2}', Number), [1, 2])
 })
