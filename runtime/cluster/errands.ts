@@ -5,6 +5,7 @@
 import type { Clock } from '../host/clock.ts'
 import type { Host } from '../host/host.ts'
 import type { Note, Speaker, Speeches } from '../host/speech.ts'
+import type { Log } from '../watch/log.ts'
 import { type Frame, roomOf } from './bus.ts'
 import type { Membership } from './membership.ts'
 import { placeOf } from './place.ts'
@@ -38,6 +39,7 @@ interface Needs {
   /** Tells watchers, as the owner. */
   tell(frame: Frame): void
   clock: Clock
+  log: Log
 }
 
 /** Milliseconds until somebody is asked once more: who speaks for an actor that is not at hand, or whose missing words have not come. */
@@ -47,13 +49,13 @@ const HELD = 64
 
 type Heard = [from: Peer, frame: Frame]
 
-export function createErrands({ membership, engine, send, tell, clock }: Needs): Errands {
+export function createErrands({ membership, engine, send, tell, clock, log }: Needs): Errands {
   /** By work: the life that has all of its words. */
   const introduced = new Map<string, string>()
   /** Work whose words were asked for a moment ago: every further piece of it that comes before them shows the same gap. */
   const asked = new Set<string>()
-  /** Actors that are being loaded to see whether somebody may speak for them, and what was said for them meanwhile. */
-  const loading = new Map<string, Heard[]>()
+  /** What was said for actors that are not at hand, while they are fetched to see whether somebody may speak for them. */
+  const held = new Map<string, Heard[]>()
 
   function introduce(only?: string) {
     for (const { place, text } of engine().speeches.speakers()) {
@@ -81,38 +83,53 @@ export function createErrands({ membership, engine, send, tell, clock }: Needs):
   }
 
   /** Nobody can say whether this work is wanted before the actor is at hand: what is said for it meanwhile waits. */
-  async function load(from: Peer, frame: Frame, { room, work }: Work) {
-    const held = loading.get(room)
-    if (held) {
-      if (held.length < HELD) held.push([from, frame])
+  async function hold(from: Peer, frame: Frame, { room, work }: Work) {
+    const waiting = held.get(room)
+    if (waiting) {
+      if (waiting.length < HELD) waiting.push([from, frame])
       return
     }
-    const waiting: Heard[] = [[from, frame]]
-    loading.set(room, waiting)
-    const { tenant, actor } = placeOf(room)
-    const { host } = engine()
-    await host.meet(tenant, actor)
-    // Neither can it be said where the store is away, or while the actor is about to go elsewhere.
-    const isKnown = host.wants(tenant, actor, work) !== undefined
-    if (!isKnown) await new Promise<void>((resolve) => clock.after(AGAIN, resolve))
-    loading.delete(room)
-    if (!isKnown) return miss(from, { room, work })
-    for (const [speaker, words] of waiting) said(speaker, words)
+    held.set(room, [[from, frame]])
+    try {
+      const { tenant, actor } = placeOf(room)
+      const { host } = engine()
+      const isAtHand = () => host.wants(tenant, actor, work) !== undefined
+      await host.meet(tenant, actor)
+      // Neither can it be said where the store is away, or while the actor is about to go elsewhere.
+      if (!isAtHand()) await new Promise<void>((resolve) => clock.after(AGAIN, resolve))
+      if (isAtHand()) letGo(room)
+      else miss(from, { room, work })
+    } finally {
+      held.delete(room)
+    }
   }
 
-  function said(from: Peer, frame: Frame) {
-    const { room, name, payload, work } = frame
+  /** What has waited comes before anything that is said now. */
+  function letGo(room: string) {
+    for (const [from, frame] of held.get(room)?.splice(0) ?? []) hear(from, frame)
+  }
+
+  function hear(from: Peer, { room, name, payload, work }: Frame) {
     const { tenant, actor } = placeOf(room)
     if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
     const { host, speeches } = engine()
-    const isWanted = host.wants(tenant, actor, work)
-    // What has waited comes first.
-    if (isWanted === undefined || loading.has(room)) return void load(from, frame, { room, work })
-    if (!isWanted) return send(from, { type: 'cancel', tenant, actor, id: work })
+    if (!host.wants(tenant, actor, work)) return send(from, { type: 'cancel', tenant, actor, id: work })
     if (name !== 'reply.delta') return tell({ room, name, payload })
     const { turn, attempt, offset, text } = payload as Live & { offset: number }
     if (speeches.hear({ tenant, actor, turn, attempt, work }, offset, text)) asked.delete(nameOf({ room, work }))
     else miss(from, { room, work })
+  }
+
+  function said(from: Peer, frame: Frame) {
+    const { room, work } = frame
+    const { tenant, actor } = placeOf(room)
+    if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
+    if (engine().host.wants(tenant, actor, work) === undefined)
+      return void hold(from, frame, { room, work }).catch((error) => {
+        log.error({ err: error, tenant, actor }, 'what is said elsewhere for this actor could not be heard')
+      })
+    letGo(room)
+    hear(from, frame)
   }
 
   return {

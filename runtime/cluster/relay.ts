@@ -53,10 +53,10 @@ interface Needs {
 }
 
 export function createRelay(needs: Needs): Relay {
-  const { local, membership, engine, send, begun, clock } = needs
+  const { local, membership, engine, send, begun, clock, log } = needs
   const audience = createAudience(send)
   const watching = createWatching(needs)
-  const errands = createErrands({ membership, engine, send, tell: publish, clock })
+  const errands = createErrands({ membership, engine, send, tell: publish, clock, log })
   /** Who has asked to be let in before a look has shown them, and when by ticks. */
   const strangers = new Map<string, number>()
   let closed = false
@@ -165,7 +165,9 @@ export function createRelay(needs: Needs): Relay {
       audience.keep(new Set([...lives, ...strangers.keys()]))
       watching.charted(lives)
       // Behind the letter that says whose the shards are: who does not know that they are its own would not listen.
-      queueMicrotask(() => errands.introduce())
+      void Promise.resolve()
+        .then(() => errands.introduce())
+        .catch((error) => log.error({ err: error }, 'new owners could not be told what is said here for them'))
     },
     resumed() {
       watching.resumed()

@@ -1,10 +1,9 @@
-import { once } from 'node:events'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openDatabase } from '../../sql/database.ts'
 import { connect } from '../../sql/database.postgres.ts'
 import { failure as complaint, welcome } from '../../sql/wire.messages.ts'
+import { handServer } from '../support/hand.server.ts'
 import { until } from '../support/until.ts'
 import { within } from '../support/within.ts'
 
@@ -17,16 +16,8 @@ const failure = (work: PromiseLike<unknown>) =>
     ),
   )
 
-/** A server that does with each connection what the test says. */
-async function serve(answer: (socket: Socket, bytes: Buffer) => void): Promise<{ server: Server; url: string }> {
-  const server = createServer((socket) => socket.on('data', (bytes) => answer(socket, bytes)).on('error', () => {})) // a client that goes away is no news
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return { server, url: `postgres://me:secret@127.0.0.1:${(server.address() as AddressInfo).port}/mine` }
-}
-
 test('a server that is not there is refused with a sentence that has no password', async () => {
-  const { server, url } = await serve(() => {})
+  const { server, url } = await handServer(() => {})
   server.close()
   const why = await failure(openDatabase({ url }))
   assert.match(why, /^PostgreSQL at 127\.0\.0\.1:\d+\/mine cannot be used: .*ECONNREFUSED/)
@@ -41,7 +32,7 @@ test('however often a whole pool has failed, the server is asked again within a 
   const asked = new Promise<void>((resolve) => {
     ask = resolve
   })
-  const { server, url } = await serve((socket) => {
+  const { server, url } = await handServer((socket) => {
     if (!isAway) return ask()
     refused++
     socket.destroy()
@@ -64,7 +55,7 @@ test('however often a whole pool has failed, the server is asked again within a 
 })
 
 test('a server that hangs up says so, again and again, and the process lives', async () => {
-  const { server, url } = await serve((socket) => socket.destroy())
+  const { server, url } = await handServer((socket) => socket.destroy())
   const sql = connect(url, 1)
   for (let round = 0; round < 3; round++) assert.match(await failure(sql`select 1`), /closed the connection|ECONNRESET/)
   await within(2_000, sql.end({ timeout: 1 }))
@@ -73,7 +64,7 @@ test('a server that hangs up says so, again and again, and the process lives', a
 
 test('no padding reaches the server, and the name of the application does', async () => {
   let heard = ''
-  const { server, url } = await serve((socket, bytes) => {
+  const { server, url } = await handServer((socket, bytes) => {
     heard ||= bytes.toString('latin1')
     socket.destroy()
   })
@@ -88,7 +79,7 @@ test('no padding reaches the server, and the name of the application does', asyn
 })
 
 test('a server that does not encrypt is refused when the url demands it', async () => {
-  const { server, url } = await serve((socket) => socket.write('N'))
+  const { server, url } = await handServer((socket) => socket.write('N'))
   const sql = connect(`${url}?sslmode=require`, 1)
   assert.match(await failure(sql`select 1`), /does not encrypt/)
   await sql.end({ timeout: 1 })
@@ -98,7 +89,7 @@ test('a server that does not encrypt is refused when the url demands it', async 
 test('the last words of a server are the reason, however they are cut into packets, and are not told twice', async () => {
   const words = Buffer.from(complaint('57P01', 'terminating connection').toString('latin1').replaceAll('ERROR', 'FATAL'), 'latin1')
   let count = 0
-  const { server, url } = await serve((socket, bytes) => {
+  const { server, url } = await handServer((socket, bytes) => {
     if (bytes[0] === 0) return void socket.write(welcome)
     count++
     socket.setNoDelay(true)
@@ -115,7 +106,7 @@ test('the last words of a server are the reason, however they are cut into packe
 
 test('a server that owes an answer and says nothing is given up, and asked anew on another connection', async () => {
   let count = 0
-  const { server, url } = await serve((socket, bytes) => {
+  const { server, url } = await handServer((socket, bytes) => {
     if (bytes[0] === 0) return void socket.write(welcome)
     if (++count > 2) socket.end(complaint('57P01', 'but here is somebody'))
   })
@@ -135,7 +126,7 @@ test('without a limit a server may be silent for as long as it wants, and so may
   const asked = new Promise<void>((resolve) => {
     ask = resolve
   })
-  const { server, url } = await serve((socket, bytes) => void (bytes[0] === 0 ? socket.write(welcome) : ask()))
+  const { server, url } = await handServer((socket, bytes) => void (bytes[0] === 0 ? socket.write(welcome) : ask()))
   const [patient, idle] = [connect(url, 1), connect(url, 1, { patience: 100 })]
   const end = patient`select 1`.then(
     () => 'answered',

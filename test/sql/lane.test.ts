@@ -1,22 +1,16 @@
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openLane } from '../../sql/lane.ts'
 import { welcome } from '../../sql/wire.messages.ts'
+import { handServer } from '../support/hand.server.ts'
 import { until } from '../support/until.ts'
 
 const application = 'nexus test lane'
 const server = process.env.TEST_DATABASE_URL
 
 test('a lane tells whenever its line has ended, whatever waits on it', async () => {
-  const hangsUp = createServer((socket) => {
-    socket.on('error', () => {})
-    socket.on('data', (bytes) => void (bytes[0] === 0 ? socket.write(welcome) : socket.destroy()))
-  })
-  hangsUp.listen(0, '127.0.0.1')
-  await once(hangsUp, 'listening')
-  const lane = openLane(`postgres://me@127.0.0.1:${(hangsUp.address() as AddressInfo).port}/mine`, application)
+  const { server: hangsUp, url } = await handServer((socket, bytes) => void (bytes[0] === 0 ? socket.write(welcome) : socket.destroy()))
+  const lane = openLane(url, application)
   let ends = 0
   lane.lost(() => ends++)
   for (let round = 1; round <= 3; round++) {

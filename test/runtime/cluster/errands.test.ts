@@ -2,19 +2,25 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createErrands } from '../../../runtime/cluster/errands.ts'
-import type { Frame } from '../../../runtime/cluster/bus.ts'
+import { type Frame, roomOf } from '../../../runtime/cluster/bus.ts'
 import type { Letter, Peer } from '../../../runtime/cluster/post.ts'
 import type { Speaker, Speeches } from '../../../runtime/host/speech.ts'
+import { silent } from '../../../runtime/watch/log.ts'
 import { handClock } from '../../support/clock.ts'
 
 const WORK = '4:1'
 const heir: Peer = { node: 'b', life: 'b1' }
 const speakerIn = (actor: string): Speaker => ({ tenant: 't', actor, turn: 't1', attempt: 1, work: WORK })
-const roomOf = (actor: string) => `t/${actor}`
 const wordsIn = (actor: string, offset: number, text: string): Frame => ({
-  room: roomOf(actor),
+  room: roomOf('t', actor),
   name: 'reply.delta',
   payload: { conversation: actor, turn: 't1', attempt: 1, offset, text },
+  work: WORK,
+})
+const statusIn = (actor: string): Frame => ({
+  room: roomOf('t', actor),
+  name: 'agent.status',
+  payload: { conversation: actor },
   work: WORK,
 })
 
@@ -23,24 +29,21 @@ function node({ isOwner = false } = {}) {
   const sent: Letter[] = []
   const said = new Map<string, string>()
   const heard = new Map<string, string>()
-  const told: Frame[] = []
+  /** What watchers were told, in order: of words only that there were some. */
+  const told: string[] = []
+  const errors: string[] = []
+  const over = new Set<string>()
   let isAtHand = true
   let fetching = Promise.resolve()
-  let atHand = () => {}
   const speeches: Pick<Speeches, 'speakers' | 'hear'> = {
     speakers: () => [...said].map(([actor, text]) => ({ place: speakerIn(actor), text: () => text })),
     hear({ actor }, offset, text) {
       const before = heard.get(actor) ?? ''
       if (offset > before.length) return false
       heard.set(actor, before + text.slice(before.length - offset))
+      told.push('words')
       return true
     },
-  }
-  /** The actor is at hand a little before whoever fetched it knows. */
-  const meet = async () => {
-    await fetching
-    isAtHand = true
-    await Promise.resolve().then(() => atHand())
   }
   const errands = createErrands({
     membership: () => ({
@@ -48,19 +51,27 @@ function node({ isOwner = false } = {}) {
       ownerOf: () => heir as never,
     }),
     engine: () => ({
-      host: { wants: () => (isAtHand ? true : undefined), meet },
+      host: { wants: (_, actor) => (isAtHand ? !over.has(actor) : undefined), meet: () => fetching },
       speeches: speeches as Speeches,
     }),
     send: (_, letter) => void sent.push(letter),
-    tell: (frame) => void told.push(frame),
+    tell: ({ name }) => void told.push(name),
     clock,
+    log: { ...silent, error: (_, sentence) => void errors.push(sentence) },
   })
   return {
     errands,
     clock,
     said,
     heard,
-    /** The actor is not at hand; what is answered ends its fetching. */
+    told,
+    errors,
+    /** Conversations whose work nobody waits for any more. */
+    over,
+    atHand: () => {
+      isAtHand = true
+    },
+    /** The actor is not at hand; what is answered ends its fetching, before whoever fetched it knows. */
     gone() {
       isAtHand = false
       let fetched = () => {}
@@ -68,13 +79,17 @@ function node({ isOwner = false } = {}) {
         fetched = resolve
       })
       return async (meanwhile = () => {}) => {
-        atHand = meanwhile
+        isAtHand = true
         fetched()
+        meanwhile()
         await clock.pass(1)
       }
     },
     /** What was sent since the last time: the conversation, and what of it. */
-    sent: () => sent.splice(0).map(({ type, room, payload }) => `${type} ${room} ${(payload as { text?: string })?.text ?? ''}`.trim()),
+    sent: () =>
+      sent
+        .splice(0)
+        .map(({ type, room, actor, payload }) => `${type} ${room ?? actor} ${(payload as { text?: string })?.text ?? ''}`.trim()),
   }
 }
 
@@ -101,7 +116,7 @@ test('whoever has missed words of one conversation is told of that one alone', (
   said.set('c1', 'one').set('c2', 'two')
   errands.introduce()
   sent()
-  errands.missed(heir, { room: roomOf('c2'), work: WORK })
+  errands.missed(heir, { room: roomOf('t', 'c2'), work: WORK })
   errands.introduce()
   assert.equal(sent(), ['said t/c2 two'])
   errands.missed(heir)
@@ -160,6 +175,65 @@ test('of what nobody can take in only the first pieces wait, and the rest is ask
   await fetched()
   assert.equal([heard.get('c1')?.length, sent()], [64, []])
   errands.said(heir, wordsIn('c1', 1_000, '.'))
+  assert.equal(sent(), ['words.missed t/c1'])
+})
+
+test('a status that is said behind words is told behind them, though it comes while they wait', async () => {
+  const { errands, gone, told, clock } = node({ isOwner: true })
+  const fetched = gone()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  errands.said(heir, statusIn('c1'))
+  await clock.pass(1)
+  assert.equal(told, [])
+  await fetched()
+  assert.equal(told, ['words', 'agent.status'])
+})
+
+test('work that the fetched actor waits for no more is cancelled', async () => {
+  const { errands, gone, over, heard, sent } = node({ isOwner: true })
+  const fetched = gone()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  over.add('c1')
+  await fetched()
+  assert.equal([sent(), heard], [['cancel c1'], new Map()])
+})
+
+test('where an actor comes to hand by another way its words are heard at once, and first what has waited', async () => {
+  const { errands, gone, atHand, heard, sent } = node({ isOwner: true })
+  gone()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  atHand()
+  errands.said(heir, wordsIn('c1', 3, '.'))
+  assert.equal([heard.get('c1'), sent()], ['one.', []])
+})
+
+test('a piece that nobody can read ends nothing but itself', async () => {
+  const { errands, gone, heard, errors } = node({ isOwner: true })
+  const fetched = gone()
+  errands.said(heir, { ...wordsIn('c1', 0, ''), payload: null as never })
+  await fetched()
+  assert.equal(errors, ['what is said elsewhere for this actor could not be heard'])
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  assert.is(heard.get('c1'), 'one')
+})
+
+test('where an actor is not yet at hand once fetched it is looked for once more, and what has waited is heard', async () => {
+  const { errands, gone, atHand, heard, sent, clock } = node({ isOwner: true })
+  const fetched = gone()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  await fetched(() => void gone())
+  assert.equal([heard.get('c1'), sent()], [undefined, []])
+  atHand()
+  await clock.pass(500)
+  assert.equal([heard.get('c1'), sent()], ['one', []])
+})
+
+test('where it is not at hand then either, its words are asked for', async () => {
+  const { errands, gone, sent, clock } = node({ isOwner: true })
+  const fetched = gone()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  await fetched(() => void gone())
+  await clock.pass(500)
   assert.equal(sent(), ['words.missed t/c1'])
 })
 
