@@ -162,7 +162,7 @@ test('a frozen node answers nobody, keeps its connections and goes on where it w
 test('a node can be cut off from its store alone, and healing makes everything whole', async () => {
   const opened = await open()
   const [first, second, third] = opened.nodes as [(typeof opened.nodes)[0], (typeof opened.nodes)[0], (typeof opened.nodes)[0]]
-  await until(() => guests.every(({ said }) => said), 'the lines')
+  await until(() => guests.length === 3 && guests.every(({ said }) => said), 'the lines')
   first.postgres.set({ type: 'reset_peer' })
   await until(() => guests.filter(({ socket }) => socket.destroyed).length === 1, 'one line is cut')
   assert.ok(guests.find(({ said }) => said === 'n1;')?.socket.destroyed)
