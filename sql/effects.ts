@@ -48,10 +48,6 @@ export async function keepForNext(
   await sql`select keep_for_next(${tenant}, ${actor}, ${id}, ${life}, ${sql.json(what as never)})`
 }
 
-/** Work under the name of this life, but for what has its end waiting already. The function leaves shards out where it is given any. */
-export const claimedEffects = ({ sql }: Pick<Database, 'sql'>, life: string) =>
-  sql<EffectPlace[]>`select tenant_id as tenant, actor, id from stray_effects(${life}, '{}')`
-
 /** Gives work back, all of it without a list; returns how many pieces. */
 export async function releaseEffects({ sql }: Pick<Database, 'sql'>, life: string, pieces?: EffectPlace[]): Promise<number> {
   const lists = pieces

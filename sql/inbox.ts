@@ -23,13 +23,6 @@ export async function keepEnvelope(
   return row.outcome
 }
 
-/** Actors of these shards for whom something waits, of all tenants, but for those whom the caller knows. */
-export const waitingActors = ({ sql }: Database, held: number[], most: number, known: { tenant: string; actor: string }[]) =>
-  sql<{ tenant: string; actor: string }[]>`
-    select tenant_id as tenant, actor
-    from waiting_actors(${held}, ${most}, ${known.map(({ tenant }) => tenant)}::uuid[], ${known.map(({ actor }) => actor)}::text[])
-  `
-
 /** What waits for one actor, in the order in which it came. */
 export const waitingFor = ({ sql }: Database, { tenant, actor, shard }: Place, most: number) =>
   sql<{ dedup: string; kept: object }[]>`

@@ -6,16 +6,18 @@ export interface Due {
   id: string
 }
 
-/** The oldest that are due in these shards. */
-export const dueTimers = ({ sql }: Database, until: number, most: number, held: number[]) =>
-  sql<Due[]>`
-    select tenant_id as tenant, actor, id from due_timers(to_timestamp(${until / 1000}), ${most}, ${held})
-  `
+/** The oldest that are due, and when the first comes due that is not, in milliseconds since 1970. */
+export interface Timers {
+  due: Due[]
+  next: number | undefined
+}
 
-/** When the first timer of these shards after this moment comes due, in milliseconds since 1970. */
-export async function nextTimer({ sql }: Database, after: number, held: number[]): Promise<number | undefined> {
-  const [row] = await sql<{ at: number | null }[]>`
-    select (extract(epoch from next_timer(to_timestamp(${after / 1000}), ${held})) * 1000)::float8 as at
+/** In these shards, null for every one; at most so many that are due. */
+export async function lookForTimers({ sql }: Database, until: number, most: number, held: number[] | null): Promise<Timers> {
+  const rows = await sql<(Due & { later: number | null })[]>`
+    select tenant_id as tenant, actor, id, (extract(epoch from later) * 1000)::float8 as later
+    from look_for_timers(to_timestamp(${until / 1000}), ${most}, ${held})
   `
-  return row?.at ?? undefined
+  const due = rows.filter(({ later }) => later === null).map(({ tenant, actor, id }) => ({ tenant, actor, id }))
+  return { due, next: rows[due.length]?.later ?? undefined }
 }

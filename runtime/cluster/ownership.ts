@@ -29,6 +29,9 @@ export interface Ownership {
   ousted(shard: number): Promise<void>
 }
 
+/** As the store is asked about them; null: every shard that there is. */
+export const shardsOf = (held: readonly Held[]): number[] | null => (held.length === SHARDS ? null : held.map(({ shard }) => shard))
+
 /** Refuses a store that was laid out for another number of shards: every actor would be looked for in the wrong place. */
 export async function openFacts(db: Pick<Database, 'sql'>): Promise<ClusterFacts> {
   const facts = await readFacts(db)

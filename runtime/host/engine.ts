@@ -5,11 +5,11 @@ import { findConversation, readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import { keepForNext, readEffect, releaseEffects } from '../../sql/effects.ts'
 import { dropEnvelope, fateOf, setAside, type Verdict, waitingFor } from '../../sql/inbox.ts'
-import { dueTimers, nextTimer } from '../../sql/timers.ts'
+import { lookForTimers } from '../../sql/timers.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Bus } from '../cluster/bus.ts'
 import { type Others, nobodyElse } from '../cluster/others.ts'
-import type { Ownership } from '../cluster/ownership.ts'
+import { type Ownership, shardsOf } from '../cluster/ownership.ts'
 import { shardOf } from '../cluster/shards.ts'
 import type { Log } from '../watch/log.ts'
 import { createChunkLog } from './chunks.ts'
@@ -89,8 +89,7 @@ export function createEngine({
   const sweeper = createSweeper({
     clock,
     log,
-    due: (until, most) => dueTimers(db, until, most, heldShards()),
-    next: (after) => nextTimer(db, after, heldShards()),
+    look: (until, most) => lookForTimers(db, until, most, shardsOf(ownership.held())),
     ring: ({ tenant, actor, id }) => tellInside({ tenant, actor, envelope: { timer: id } }),
   })
   const host = createHost(
@@ -115,8 +114,6 @@ export function createEngine({
     },
     limits,
   )
-
-  const heldShards = () => ownership.held().map(({ shard }) => shard)
 
   const waitingOf = async (place: { tenant: string; actor: string; shard: number }, most: number): Promise<KeptEvent[]> =>
     (await waitingFor(db, place, most)).map(({ dedup, kept }) => ({ ...(kept as Omit<KeptEvent, 'dedup'>), dedup }))

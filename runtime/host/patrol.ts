@@ -1,8 +1,8 @@
 /** Looks after what nobody else would: work of lives that are over, and events that were kept and not applied. */
 import type { Database } from '../../sql/database.ts'
-import { type EffectPlace, adoptEffects, claimedEffects, releaseEffects } from '../../sql/effects.ts'
-import { waitingActors } from '../../sql/inbox.ts'
-import type { Ownership } from '../cluster/ownership.ts'
+import { type EffectPlace, adoptEffects, releaseEffects } from '../../sql/effects.ts'
+import { type Lookout, lookAfter } from '../../sql/looks.ts'
+import { type Ownership, shardsOf } from '../cluster/ownership.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
@@ -55,9 +55,8 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
   }
 
   /** An actor that is stuck keeps its own events waiting and nobody else's. */
-  async function takeWaiting() {
-    const held = ownership.held().map(({ shard }) => shard)
-    for (const { tenant, actor } of await waitingActors(db, held, PORTION, [...applying.values()])) {
+  function takeWaiting(waiting: Lookout['waiting']) {
+    for (const { tenant, actor } of waiting) {
       const key = `${tenant}/${actor}`
       if (applying.has(key)) continue
       applying.set(key, { tenant, actor })
@@ -72,8 +71,7 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
    * A commit or an adoption whose answer got lost may have given us work that we do not know of: nobody would ever do it. Once for each
    * piece: one whose end cannot be told would be bought again and again.
    */
-  async function giveBack() {
-    const claimed = await claimedEffects(db, ownership.me.life)
+  async function giveBack(claimed: EffectPlace[]) {
     const undone = claimed.filter((piece) => !isRunning(piece))
     const again = undone.filter((piece) => idle.has(keyOf(piece)) && !given.has(keyOf(piece)))
     idle = new Set(undone.map(keyOf))
@@ -83,33 +81,37 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
     log.info({ pieces: again.length }, 'gave work back that nobody did here')
   }
 
-  async function round() {
-    try {
-      await adopt()
-      await takeWaiting()
-      await giveBack()
-    } catch (error) {
-      log.warn({ err: error }, 'the patrol could not reach the store')
-    }
+  const ask = () =>
+    lookAfter(db, { held: shardsOf(ownership.held()), life: ownership.me.life, most: PORTION, known: [...applying.values()] })
+
+  /** What waits may be the end of work that would be begun again otherwise: it goes first. */
+  async function goOn({ waiting, isLeft }: Lookout) {
+    takeWaiting(waiting)
+    if (isLeft) await adopt()
   }
+
+  async function round() {
+    const found = await ask()
+    await goOn(found)
+    await giveBack(found.claimed)
+  }
+
+  const unreachable = (error: unknown) => log.warn({ err: error }, 'the patrol could not reach the store')
 
   function next() {
     if (stopped) return
     cancel = clock.after(PAUSE, () => {
-      under = round().finally(next)
+      under = round().catch(unreachable).finally(next)
     })
   }
 
   return {
     async start() {
-      // What waits may be the end of work that would be begun again otherwise.
-      await takeWaiting()
-      await adopt()
+      await goOn(await ask())
       next()
     },
     async look() {
-      if (stopped) return
-      await Promise.all([takeWaiting(), adopt()]).catch((error) => log.warn({ err: error }, 'the patrol could not reach the store'))
+      if (!stopped) await ask().then(goOn).catch(unreachable)
     },
     async stop() {
       stopped = true

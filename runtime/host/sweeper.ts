@@ -1,5 +1,5 @@
 /** Rings durable timers. The table knows them all; memory knows only when to look next. */
-import type { Due } from '../../sql/timers.ts'
+import type { Due, Timers } from '../../sql/timers.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
@@ -20,15 +20,13 @@ export interface Sweeper {
 interface Needs {
   clock: Clock
   log: Log
-  /** The oldest that are due, at most so many. */
-  due(until: number, most: number): Promise<readonly Due[]>
-  /** When the first timer after this moment comes due. */
-  next(after: number): Promise<number | undefined>
+  /** The oldest that are due, at most so many, and when the next one is. */
+  look(until: number, most: number): Promise<Timers>
   /** False when nobody could take it; never throws. */
   ring(timer: Due): Promise<boolean>
 }
 
-export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
+export function createSweeper({ clock, log, look, ring }: Needs): Sweeper {
   let cancel: (() => void) | undefined
   let wakeAt = Number.POSITIVE_INFINITY
   let sweeping = false
@@ -45,8 +43,10 @@ export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
     sweeping = true
     wakeAt = Number.POSITIVE_INFINITY
     try {
-      const until = clock.now()
-      const timers = (await due(until, MOST + ringing.size)).filter((timer) => !ringing.has(keyOf(timer)))
+      const { due, next } = await look(clock.now(), MOST + ringing.size)
+      // A notice moves the look to an earlier timer and forgets the later one.
+      soonest = Math.min(soonest, next ?? Number.POSITIVE_INFINITY)
+      const timers = due.filter((timer) => !ringing.has(keyOf(timer)))
       // A mailbox that is stuck delays nobody else's timers: it is waited for no longer than until the next look.
       let takeBack = () => {}
       const late = new Promise<void>((resolve) => {
@@ -54,8 +54,6 @@ export function createSweeper({ clock, log, due, next, ring }: Needs): Sweeper {
       })
       await Promise.race([Promise.all(timers.map(ringOnce)), late])
       takeBack()
-      // A notice moves the look to an earlier timer and forgets the later one.
-      soonest = Math.min(soonest, (await next(until)) ?? Number.POSITIVE_INFINITY)
     } catch (error) {
       log.warn({ err: error }, 'due timers could not be read')
     }

@@ -9,8 +9,9 @@ import type { Database } from '../../sql/database.ts'
 import { connect } from '../../sql/database.postgres.ts'
 import { adoptEffects } from '../../sql/effects.ts'
 import { keepEnvelope, waitingFor } from '../../sql/inbox.ts'
+import { lookAfter } from '../../sql/looks.ts'
 import { commitSteps } from '../../sql/steps.ts'
-import { dueTimers, nextTimer } from '../../sql/timers.ts'
+import { lookForTimers } from '../../sql/timers.ts'
 import { demo } from '../../sql/tenants.ts'
 import { shardOf } from '../../runtime/cluster/shards.ts'
 import type { Ground } from './fleet.ts'
@@ -109,8 +110,8 @@ async function questions(db: Database, actor: string): Promise<Record<string, ()
     conversation_positions: () => readPositions(db, [{ tenant, conversation: actor }]),
     keep_envelope: () => keepEnvelope(db, { tenant, actor, shard }, `plans:${kept++}`, { envelope: { to: 'root' } }, 256),
     waiting_for: () => waitingFor(db, { tenant, actor, shard }, 256),
-    due_timers: () => dueTimers(db, Date.now(), 500, shards),
-    next_timer: () => nextTimer(db, Date.now(), shards),
+    look_for_timers: () => lookForTimers(db, Date.now(), 500, shards),
+    look_after: () => lookAfter(db, { held: shards, life: me.life, most: 500, known: [] }),
     adopt_effects: () => adoptEffects(db, held, me),
     beat_node: () => beatNode(db, me.life, LEASE),
   }

@@ -21,9 +21,8 @@ const queries = (db: Database): Record<string, () => Promise<unknown>> => {
     'history of a turn': () => pages(`read_history($1, $2, array['m50'], 40)`, tenant, 'rest7'),
     'page of a join': () => pages('read_page($1, $2, $3, 500, 50)', tenant, 'rest7', 1),
     'turn of a message': () => pages('read_turn_of($1, $2, $3)', tenant, 'rest7', 'm50'),
-    'due timers': () => pages(`due_timers(now(), 500, ${all})`),
-    'next timer': () => pages(`next_timer(now(), ${all})`),
-    'events that wait': () => pages(`waiting_actors(${all}, 500, '{}', '{}')`),
+    'look for timers': () => pages(`look_for_timers(now(), 500, ${all})`),
+    'look after what is left': () => pages(`look_after(${all}, 'bench', 500, '{}', '{}')`),
   }
 }
 

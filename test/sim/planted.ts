@@ -176,10 +176,7 @@ export const bugs: Bug[] = [
   },
   {
     name: 'nobody adopts the work of the life before',
-    edits: [
-      { file: 'runtime/host/patrol.ts', find: 'await adopt()\n      next()', replace: 'next()' },
-      { file: 'runtime/host/patrol.ts', find: 'await adopt()\n      await takeWaiting()', replace: 'await takeWaiting()' },
-    ],
+    edits: [{ file: 'runtime/host/patrol.ts', find: 'if (isLeft) await adopt()', replace: 'void isLeft' }],
   },
   {
     name: 'durable events overtake words that are held back',
@@ -323,7 +320,7 @@ export const bugs: Bug[] = [
     kind: 'fleet',
     name: 'nobody looks for what waits when a word got lost',
     edits: [
-      { file: 'runtime/host/patrol.ts', find: 'await takeWaiting()\n      await giveBack()', replace: 'await giveBack()' },
+      { file: 'runtime/host/patrol.ts', find: 'await goOn(found)', replace: 'if (found.isLeft) await adopt()' },
       { file: 'runtime/cluster/dispatch.ts', find: 'wake(place)\n          look(NEXT)', replace: 'look(NEXT)' },
     ],
   },

@@ -5,10 +5,11 @@ import * as assert from 'uvu/assert'
 import { keepChunks, spokenText } from '../../sql/chunks.ts'
 import { claimShards, enterNode, handOverShards, leaveNode } from '../../sql/cluster.ts'
 import { adoptEffects, releaseEffects } from '../../sql/effects.ts'
-import { dropEnvelope, keepEnvelope, setAside, waitingActors, waitingFor } from '../../sql/inbox.ts'
+import { dropEnvelope, keepEnvelope, setAside, waitingFor } from '../../sql/inbox.ts'
 import { listDeadLetters } from '../../sql/letters.dead.ts'
-import { type StepRow, commitSteps } from '../../sql/steps.ts'
+import { commitSteps } from '../../sql/steps.ts'
 import { type Opened, type Variant, pglite, stores } from '../support/postgres.ts'
+import { firstStep } from '../support/steps.ts'
 import { freshStore } from '../support/store.ts'
 import { within } from '../support/within.ts'
 
@@ -51,29 +52,14 @@ function fences(variant: Variant): void {
   /** An actor that asks for a piece of work, done by this node. */
   async function born(node: string, epoch: number): Promise<string> {
     const actor = `c${actors++}`
-    const step: StepRow = {
+    const step = firstStep({
       tenant,
       actor,
-      kind: 'conversation',
       shard: SHARD,
-      version: 0,
       epoch,
-      machine: 1,
-      tree: {},
-      dedup: null,
-      pending: false,
-      envelope: {},
-      now: 1_000_000,
-      done: null,
       calls: [{ id: 'work', addr: 'root', src: 'answer', input: {} }],
-      cancels: [],
       timers: [{ id: 'timer', at: 1_000_000 }],
-      disarms: [],
-      emits: [],
-      usage: [],
-      orders: [],
-      about: { owner: 'someone', channel: 'web', seq: 0 },
-    }
+    })
     assert.equal(await commitSteps(store.db, [step], { node, life: `life of ${node}` }), ['done'])
     return actor
   }
@@ -134,16 +120,6 @@ function fences(variant: Variant): void {
     assert.equal([(await letters()).length, await count('inbox', actor), await count('timers', actor)], [0, 1, 1])
     for (const letter of [waits, rings]) assert.is(await setAside(db, { ...place, epoch: now }, letter), true)
     assert.equal([(await letters()).length, await count('inbox', actor), await count('timers', actor)], [2, 0, 0])
-  })
-
-  test('however much waits for an actor that is known to be stuck, the others are found', async () => {
-    const { db } = store
-    const epoch = await take(SHARD, 'one')
-    const [stuck, other] = [await born('one', epoch), await born('one', epoch)]
-    for (let n = 0; n < 5; n++) await keepEnvelope(db, { tenant, actor: stuck, shard: SHARD }, `m${n}`, {}, 10)
-    await keepEnvelope(db, { tenant, actor: other, shard: SHARD }, 'm1', {}, 10)
-    assert.equal([...(await waitingActors(db, [SHARD], 3, []))], [{ tenant, actor: stuck }])
-    assert.equal([...(await waitingActors(db, [SHARD], 3, [{ tenant, actor: stuck }]))], [{ tenant, actor: other }])
   })
 
   if (variant !== pglite)

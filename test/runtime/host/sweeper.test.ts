@@ -14,14 +14,12 @@ function table() {
   const sweeper = createSweeper({
     clock,
     log: silent,
-    async due(until, most) {
+    async look(until, most) {
       looks++
       if (away) throw new Error('the store is away')
-      const due = [...armed].filter(([, at]) => at <= until).sort(([, a], [, b]) => a - b)
-      return due.slice(0, most).map(([id]) => ({ tenant: 't', actor: 'c', id }))
-    },
-    async next(after) {
-      return [...armed.values()].filter((at) => at > after).sort((a, b) => a - b)[0]
+      const all = [...armed].sort(([, a], [, b]) => a - b)
+      const due = all.filter(([, at]) => at <= until).slice(0, most)
+      return { due: due.map(([id]) => ({ tenant: 't', actor: 'c', id })), next: all.find(([, at]) => at > until)?.[1] }
     },
     async ring({ id }) {
       if (stuck.has(id)) return false
