@@ -17,12 +17,12 @@ import { createProviders } from './provider.ts'
 import type { Act, Story } from './story.ts'
 import { isPersons } from './story.ts'
 import type { Cables, Fate, SimStore, Weather } from './store.ts'
+import { comeToRest } from './rest.ts'
 import { START, type Time } from './time.ts'
 
 /** Milliseconds that a fleet has to come together, and to show what came of the last trouble. */
 const START_UP = 600
 const AFTERMATH = 6_000
-const REST = 240_000
 /** Timers that a node among others may have at rest. */
 export const FLEET_RINGS = 40
 
@@ -354,24 +354,21 @@ export async function playFleet(
   for (const one of seats) one.fuses = []
   providers.heal()
 
-  const began = time.now()
-  let restless = 'it was never looked at'
-  for (let wait = 500; time.now() < began + REST; wait = Math.min(wait * 2, 8_000)) {
-    await time.run(time.now() + wait)
-    restless = await whatIsLeft()
-    if (!restless) break
-  }
+  const restless = await comeToRest({ time, store, whoIsAway, whatIsLeft, complaints })
   await time.run(time.now() + 3_000)
   for (let looks = 0; looks < 10 && inUse().some((node) => node.holds().rings > FLEET_RINGS); looks++) await time.run(time.now() + 7_000)
 
-  /** What there is to be done still, or nothing. */
-  async function whatIsLeft(): Promise<string> {
+  function whoIsAway(): string {
     for (const { name, node, gone, gate } of seats) {
       if (gone) continue
       if (!node?.isOpen()) return `${name} is not open`
       if (gate?.isShut()) return `${name} stands still`
       if (node.cluster?.membership.isSilent()) return `${name} cannot prove its lease`
     }
+    return ''
+  }
+
+  async function whatIsLeft(): Promise<string> {
     const unserved = people.unserved()
     if (unserved) return unserved
     const left = await workLeft(store)

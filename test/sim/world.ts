@@ -6,13 +6,12 @@ import { chatId, createPeople, nobody, workLeft } from './people.ts'
 import { createProviders } from './provider.ts'
 import { type Act, SAFE, type Story, isPersons } from './story.ts'
 import type { Fate, SimStore, Weather } from './store.ts'
+import { comeToRest } from './rest.ts'
 import { START, type Time } from './time.ts'
 
 export { chatId }
 type NodesAct = Extract<Act, { do: 'kill' | 'leave' | 'oust' | 'outage' }>
 
-/** Simulated milliseconds that a world may take to come to rest once everything is whole again. */
-const REST = 240_000
 /** Timers that a node at rest may have: its rounds. */
 export const RINGS = 8
 export type Ended = Awaited<ReturnType<typeof play>>
@@ -162,21 +161,17 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
   fuses = []
   providers.heal()
 
-  const began = time.now()
-  let restless = 'it was never looked at'
-  for (let wait = 500; time.now() < began + REST; wait = Math.min(wait * 2, 8_000)) {
-    await time.run(time.now() + wait)
-    restless = await whatIsLeft()
-    if (!restless) break
-  }
+  const restless = await comeToRest({ time, store, whoIsAway, whatIsLeft, complaints })
   // A moment more, for frames that are still on their way, and for deadlines of calls that are over to find that out.
   await time.run(time.now() + 3_000)
   for (let looks = 0; looks < 10 && node!.holds().rings > RINGS; looks++) await time.run(time.now() + 7_000)
 
-  /** What there is to be done still, or nothing. */
-  async function whatIsLeft(): Promise<string> {
+  function whoIsAway(): string {
     if (!node.isOpen()) return 'the node is not open'
-    if (ghosts > 0) return 'a node that counts as gone goes on'
+    return ghosts > 0 ? 'a node that counts as gone goes on' : ''
+  }
+
+  async function whatIsLeft(): Promise<string> {
     const unserved = people.unserved()
     if (unserved) return unserved
     const left = await workLeft(store)
