@@ -29,8 +29,11 @@ export interface Ownership {
   ousted(shard: number): Promise<void>
 }
 
-/** As the store is asked about them; null: every shard that there is. */
-export const shardsOf = (held: readonly Held[]): number[] | null => (held.length === SHARDS ? null : held.map(({ shard }) => shard))
+/** Where actors may live, as the store is asked about it; null: every shard that actors have. Jobs have shards behind those. */
+export function actorShards(held: readonly Held[]): number[] | null {
+  const places = held.map(({ shard }) => shard).filter((shard) => shard < SHARDS)
+  return places.length === SHARDS ? null : places
+}
 
 /** Refuses a store that was laid out for another number of shards: every actor would be looked for in the wrong place. */
 export async function openFacts(db: Pick<Database, 'sql'>): Promise<ClusterFacts> {

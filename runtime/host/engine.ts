@@ -9,7 +9,7 @@ import { lookForTimers } from '../../sql/timers.ts'
 import { Refusal } from '../../machines/refusal.ts'
 import type { Bus } from '../cluster/bus.ts'
 import { type Others, nobodyElse } from '../cluster/others.ts'
-import { type Ownership, shardsOf } from '../cluster/ownership.ts'
+import { type Ownership, actorShards } from '../cluster/ownership.ts'
 import { shardOf } from '../cluster/shards.ts'
 import type { Log } from '../watch/log.ts'
 import { createChunkLog } from './chunks.ts'
@@ -89,7 +89,7 @@ export function createEngine({
   const sweeper = createSweeper({
     clock,
     log,
-    look: (until, most) => lookForTimers(db, until, most, shardsOf(ownership.held())),
+    look: (until, most) => lookForTimers(db, until, most, actorShards(ownership.held())),
     ring: ({ tenant, actor, id }) => tellInside({ tenant, actor, envelope: { timer: id } }),
   })
   const host = createHost(

@@ -2,7 +2,7 @@
 import type { Database } from '../../sql/database.ts'
 import { type EffectPlace, adoptEffects, releaseEffects } from '../../sql/effects.ts'
 import { type Lookout, lookAfter } from '../../sql/looks.ts'
-import { type Ownership, shardsOf } from '../cluster/ownership.ts'
+import { type Ownership, actorShards } from '../cluster/ownership.ts'
 import type { Log } from '../watch/log.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
@@ -82,7 +82,7 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
   }
 
   const ask = () =>
-    lookAfter(db, { held: shardsOf(ownership.held()), life: ownership.me.life, most: PORTION, known: [...applying.values()] })
+    lookAfter(db, { held: actorShards(ownership.held()), life: ownership.me.life, most: PORTION, known: [...applying.values()] })
 
   /** What waits may be the end of work that would be begun again otherwise: it goes first. */
   async function goOn({ waiting, isLeft }: Lookout) {
