@@ -28,11 +28,14 @@ function looks(variant: Variant): void {
   const look = (held: number[] | null, known: string[] = [], most = 100) =>
     lookAfter(store.db, { held, life: me.life, most, known: known.map((actor) => ({ tenant, actor })) })
 
-  test.before.each(async () => {
+  test.before(async () => {
     store = await within(60_000, freshStore(variant))
     await store.db.sql`insert into nodes (node, life, lock_key, machines, version) values (${me.node}, ${me.life}, 0, '{}', '')`
   })
-  test.after.each(() => store.close())
+  test.before.each(async () => {
+    await store.db.sql`truncate actors, conversations, journal, inbox, effects, timers`
+  })
+  test.after(() => store.close())
 
   test('timers that are due come in order, with the moment at which the next one is', async () => {
     await born('a', OURS, timers(NOON, NOON - 2_000, NOON + 1))
