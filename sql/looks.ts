@@ -14,7 +14,8 @@ export interface Lookout {
 interface Look {
   /** The shards that are looked at; null: every one. */
   held: number[] | null
-  life: string
+  /** Whose work is asked for; undefined: nobody's. */
+  life?: string
   /** Of actors for whom something waits. */
   most: number
   /** Actors that need not be found, whatever waits for them. */
@@ -24,7 +25,7 @@ interface Look {
 export async function lookAfter({ sql }: Database, { held, life, most, known }: Look): Promise<Lookout> {
   const rows = await sql<({ what: 'waiting' | 'left' | 'claimed' } & EffectPlace)[]>`
     select what, tenant_id as tenant, actor, id
-    from look_after(${held}, ${life}, ${most}, ${known.map(({ tenant }) => tenant)}::uuid[], ${known.map(({ actor }) => actor)}::text[])
+    from look_after(${held}, ${life ?? null}, ${most}, ${known.map(({ tenant }) => tenant)}::uuid[], ${known.map(({ actor }) => actor)}::text[])
   `
   const found = (wanted: string) => rows.filter(({ what }) => what === wanted)
   return {

@@ -109,7 +109,19 @@ export function createErrands({ membership, engine, send, tell, clock, log }: Ne
     for (const [from, frame] of held.get(room)?.splice(0) ?? []) hear(from, frame)
   }
 
-  function hear(from: Peer, { room, name, payload, work }: Frame) {
+  /** A piece that cannot be read ends nothing but itself. */
+  function hear(from: Peer, frame: Frame) {
+    try {
+      take(from, frame)
+    } catch (error) {
+      unheard(error, frame.room)
+    }
+  }
+
+  const unheard = (error: unknown, room: string) =>
+    log.error({ err: error, ...placeOf(room) }, 'what is said elsewhere for this actor could not be heard')
+
+  function take(from: Peer, { room, name, payload, work }: Frame) {
     const { tenant, actor } = placeOf(room)
     if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
     const { host, speeches } = engine()
@@ -125,9 +137,7 @@ export function createErrands({ membership, engine, send, tell, clock, log }: Ne
     const { tenant, actor } = placeOf(room)
     if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
     if (engine().host.wants(tenant, actor, work) === undefined)
-      return void hold(from, frame, { room, work }).catch((error) => {
-        log.error({ err: error, tenant, actor }, 'what is said elsewhere for this actor could not be heard')
-      })
+      return void hold(from, frame, { room, work }).catch((error) => unheard(error, room))
     letGo(room)
     hear(from, frame)
   }

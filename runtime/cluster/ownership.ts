@@ -29,7 +29,10 @@ export interface Ownership {
   ousted(shard: number): Promise<void>
 }
 
-/** Where actors may live, as the store is asked about it; null: every shard that actors have. Jobs have shards behind those. */
+/**
+ * Those of actors, as the store is asked about them; null: all of these. Shards of jobs are left out: with them a node that lacks some of
+ * the others would look like one that has all.
+ */
 export function actorShards(held: readonly Held[]): number[] | null {
   const places = held.map(({ shard }) => shard).filter((shard) => shard < SHARDS)
   return places.length === SHARDS ? null : places

@@ -50,7 +50,7 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
       if (effects.length > 0) failpoint('start.adopting')
       for (const piece of effects) take(piece)
       if (effects.length > 0) log.info({ pieces: effects.length }, 'went on with work that was left behind')
-      if (effects.length < PORTION) return
+      if (effects.length < PORTION || stopped) return
     }
   }
 
@@ -81,17 +81,16 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
     log.info({ pieces: again.length }, 'gave work back that nobody did here')
   }
 
-  const ask = () =>
-    lookAfter(db, { held: actorShards(ownership.held()), life: ownership.me.life, most: PORTION, known: [...applying.values()] })
+  const ask = (life?: string) => lookAfter(db, { held: actorShards(ownership.held()), life, most: PORTION, known: [...applying.values()] })
 
-  /** What waits may be the end of work that would be begun again otherwise: it goes first. */
   async function goOn({ waiting, isLeft }: Lookout) {
+    if (stopped) return
     takeWaiting(waiting)
     if (isLeft) await adopt()
   }
 
   async function round() {
-    const found = await ask()
+    const found = await ask(ownership.me.life)
     await goOn(found)
     await giveBack(found.claimed)
   }

@@ -13,7 +13,7 @@ const queries = (db: Database): Record<string, () => Promise<unknown>> => {
   const step = (version: number) =>
     JSON.stringify([{ n: 0, ...stepFrom(version, 'rest7'), emits: [{ seq: AFTER + version, name: 'turn.classified', payload: {} }] }])
   let version = 0
-  const all = 'array(select shard from shards)'
+  const all = 'array(select shard from shards order by shard)'
   return {
     'commit of a step': () => pages(`commit_steps('${step(++version).replaceAll("'", "''")}', 'bench', 'bench', '{7}')`),
     'load of an actor': () => pages('load_actor($1, $2)', tenant, 'rest7'),
@@ -23,6 +23,8 @@ const queries = (db: Database): Record<string, () => Promise<unknown>> => {
     'turn of a message': () => pages('read_turn_of($1, $2, $3)', tenant, 'rest7', 'm50'),
     'look for timers': () => pages(`look_for_timers(now(), 500, ${all})`),
     'look after what is left': () => pages(`look_after(${all}, 'bench', 500, '{}', '{}')`),
+    '… where every shard is ours': () => pages(`look_after(null, 'bench', 500, '{}', '{}')`),
+    'takeover of nothing': () => pages(`adopt_effects(${all}, array(select epoch from shards order by shard), 'bench', 'bench', 500)`),
   }
 }
 
@@ -49,7 +51,7 @@ async function touched(url: string | undefined, conversations: number, past: num
   }
 }
 
-/** A long past for one conversation, timers that are not due and keys that were applied for all. */
+/** A long past for one conversation, timers that are not due and keys that were applied for all, and for every tenth work that is under way. */
 async function fill({ sql }: Pick<Database, 'sql'>, conversations: number, past: number): Promise<void> {
   await sql`
     insert into messages (tenant_id, conversation, seq, id, role, text, at)
@@ -68,6 +70,12 @@ async function fill({ sql }: Pick<Database, 'sql'>, conversations: number, past:
   await sql`
     insert into timers (tenant_id, actor, id, shard, fire_at)
     select ${tenant}, 'rest' || n, '9:9', 7, now() + interval '1 hour' from generate_series(0, ${conversations - 1}::int) n
+  `
+  await sql`insert into nodes (node, life, lock_key, machines, version) values ('busy', 'busy', 0, '{}', '')`
+  await sql`
+    insert into effects (tenant_id, actor, id, addr, src, input, claim_node, claim_life)
+    select ${tenant}, 'rest' || 10 * n, '1:1', 'root/turn/answer', 'answer', '{}', 'busy', 'busy'
+    from generate_series(0, ${conversations / 10 - 1}::int) n
   `
   await sql`update conversations set seq = ${3 * past + 2} where id = 'rest7'`
   await sql`analyze`

@@ -258,7 +258,7 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'work is taken over under any epoch',
-    edits: [{ file: 'sql/012_fenced.sql', find: 'on own.shard = h.shard and own.epoch = h.epoch', replace: 'on own.shard = h.shard' }],
+    edits: [{ file: 'sql/015_looks.sql', find: ' and h.epoch = epochs[array_position(held, h.shard)]', replace: '' }],
   },
   {
     kind: 'fleet',

@@ -39,6 +39,7 @@ export async function comeToRest({ time, store, whoIsAway, whatIsLeft, complaint
 
   async function lookForOrphans() {
     const now = await leftBehind(store)
+    if (!now) return
     for (const work of orphans.keys()) if (!now.includes(work)) orphans.delete(work)
     for (const work of now) {
       const since = orphans.get(work) ?? time.now()
@@ -50,14 +51,19 @@ export async function comeToRest({ time, store, whoIsAway, whatIsLeft, complaint
   }
 }
 
-/** Work of lives that are over, or that was given back, and whose end does not wait; none while the store is in the middle of something. */
-async function leftBehind(store: SimStore): Promise<string[]> {
-  const rows = await store
-    .ask<{ work: string }>(
-      `select format('work %s of %s', e.id, e.actor) as work from effects e
-       where not exists (select from nodes n where n.life = e.claim_life) and not has_end_waiting(e.tenant_id, e.actor, e.id)
-       order by e.actor, e.id`,
+/** Work of lives that are over, or that was given back, and whose end does not wait; undefined while the store is in the middle of something. */
+async function leftBehind(store: SimStore): Promise<string[] | undefined> {
+  try {
+    const rows = await store.ask<{ work: string }>(
+      `select format('work %s of %s', b.id, b.actor) as work from left_behind() b
+       where not has_end_waiting(b.tenant_id, b.actor, b.id) order by b.actor, b.id`,
     )
-    .catch(() => [])
-  return rows.map(({ work }) => work)
+    return rows.map(({ work }) => work)
+  } catch (error) {
+    if ((error as { code?: string }).code === ABORTED) return undefined
+    throw error
+  }
 }
+
+/** in_failed_sql_transaction: the one session is in somebody's transaction that has gone wrong and is not undone yet. */
+const ABORTED = '25P02'

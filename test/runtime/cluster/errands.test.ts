@@ -71,6 +71,12 @@ function node({ isOwner = false } = {}) {
     atHand: () => {
       isAtHand = true
     },
+    /** The actor is not at hand, and cannot be fetched. */
+    broken() {
+      isAtHand = false
+      fetching = Promise.reject(new Error('the store is away'))
+      fetching.catch(() => {})
+    },
     /** The actor is not at hand; what is answered ends its fetching, before whoever fetched it knows. */
     gone() {
       isAtHand = false
@@ -207,12 +213,38 @@ test('where an actor comes to hand by another way its words are heard at once, a
   assert.equal([heard.get('c1'), sent()], ['one.', []])
 })
 
+const unreadable = (actor: string): Frame => ({ ...wordsIn(actor, 0, ''), payload: null as never })
+
 test('a piece that nobody can read ends nothing but itself', async () => {
-  const { errands, gone, heard, errors } = node({ isOwner: true })
+  const { errands, gone, heard, told, errors, sent } = node({ isOwner: true })
   const fetched = gone()
-  errands.said(heir, { ...wordsIn('c1', 0, ''), payload: null as never })
+  errands.said(heir, unreadable('c1'))
+  errands.said(heir, statusIn('c1'))
+  errands.said(heir, wordsIn('c1', 0, 'one'))
   await fetched()
+  assert.equal([told, heard.get('c1'), errors.length], [['agent.status', 'words'], 'one', 1])
+  errands.said(heir, unreadable('c1'))
+  assert.equal([errors.length, sent()], [2, []])
+})
+
+test('nor does one that has waited end what comes behind it', async () => {
+  const { errands, gone, atHand, heard, told, errors } = node({ isOwner: true })
+  gone()
+  errands.said(heir, unreadable('c1'))
+  errands.said(heir, statusIn('c1'))
+  atHand()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  assert.equal([told, heard.get('c1')], [['agent.status', 'words'], 'one'])
   assert.equal(errors, ['what is said elsewhere for this actor could not be heard'])
+})
+
+test('an actor that cannot be fetched is no end of anything', async () => {
+  const { errands, broken, atHand, heard, errors, clock } = node({ isOwner: true })
+  broken()
+  errands.said(heir, wordsIn('c1', 0, 'one'))
+  await clock.pass(1)
+  assert.equal(errors, ['what is said elsewhere for this actor could not be heard'])
+  atHand()
   errands.said(heir, wordsIn('c1', 0, 'one'))
   assert.is(heard.get('c1'), 'one')
 })
