@@ -9,6 +9,8 @@ const LISTENING = 2
 /** Words of that answer, and milliseconds between two: it outlasts the herd. */
 const ANSWER = { tokens: 60, pace: 500 }
 
+const whole = (ms: number) => ms.toFixed(0)
+
 export const herd: Benchmark = {
   name: 'herd',
   about: 'sockets on two nodes that are all cut at once, and come back and resume by their cursor with the pauses of socket.io-client',
@@ -76,7 +78,7 @@ export const herd: Benchmark = {
           unit: 'ms',
           ours: lags,
           bar: { of: 'ours', most: 250 },
-          note: `at the most ${Math.max(...longest).toFixed(0)} ms`,
+          note: `in each round ${lags.map(whole).join(', ')} ms, at the most ${longest.map(whole).join(', ')} ms`,
         },
         { what: `gaps in ${share * processes * rounds} resumes`, unit: '', ours: [faults.gaps], bar: none },
         { what: 'duplicates', unit: '', ours: [faults.duplicates], bar: none },
