@@ -12,6 +12,7 @@ import type { Desk } from './desk.ts'
 import { createPages } from './pages.ts'
 import { type Rooms, createRooms } from './rooms.ts'
 import type { ChatServer, ChatSocket } from './socket.ts'
+import { createTurnstile } from './turnstile.ts'
 
 type Handshake = ChatSocket['handshake']
 
@@ -46,6 +47,7 @@ interface Sockets {
 
 export function openSockets(needs: Needs): Sockets {
   const { http, bus, authenticate, log, origins, frameLimit } = needs
+  const pass = createTurnstile()
   const io: ChatServer = new Server(http, {
     transports: ['websocket', 'polling'],
     maxHttpBufferSize: frameLimit,
@@ -55,7 +57,10 @@ export function openSockets(needs: Needs): Sockets {
     serveClient: false,
     ...(origins.length > 0 && { cors: { origin: origins.includes('*') ? '*' : origins } }),
     // CORS covers polling only; a WebSocket handshake brings its origin and nobody else looks at it.
-    allowRequest: (request, answer) => answer(null, isAllowed(request.headers.origin, request.headers.host, origins)),
+    allowRequest(request, answer) {
+      if (isAllowed(request.headers.origin, request.headers.host, origins)) pass(() => answer(null, true))
+      else answer(null, false)
+    },
   })
   const rooms = createRooms(io, bus)
   /** Those who wait until nobody is left, and when that time is over. */
