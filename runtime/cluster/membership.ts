@@ -381,10 +381,10 @@ export function createMembership(needs: MembershipNeeds): Membership {
     async leave() {
       takeBackBeat()
       takeBackCheck()
-      neighbours?.stop()
-      // What a look still claims or gives away is free once we have left.
+      // What a look still claims or gives away is free once we have left; and it may begin to watch another neighbour.
       if (looking) await timely(looking).catch(() => {})
       state = 'over'
+      neighbours?.stop()
       jobs.stopAll()
       await timely(leaveNode(lane, me.life))
       on.news([])

@@ -80,6 +80,7 @@ async function withMember(
     runs: async () => saysElsewhere(),
   }
   let lives = 0
+  const watched = new Set<number>()
   const member = createMembership({
     lane,
     node: 'n1',
@@ -95,7 +96,12 @@ async function withMember(
     },
     log: { ...silent, warn: (_, sentence) => void warnings.push(sentence) },
     ...(!isLone && { lease }),
-    ...((hasLock || hasGhost) && { watchLock: () => ({ free: new Promise<void>(() => {}), stop() {} }) }),
+    ...((hasLock || hasGhost) && {
+      watchLock(key) {
+        watched.add(key)
+        return { free: new Promise<void>(() => {}), stop: () => void watched.delete(key) }
+      },
+    }),
     newLife: () => `n1.${++lives}`,
     on: {
       born: async ({ life }) => void told.push(`born ${life}`),
@@ -118,6 +124,7 @@ async function withMember(
       member,
       told,
       warnings,
+      watched,
       db,
       async beaten(use) {
         const before = beats
@@ -189,6 +196,8 @@ interface Given {
   told: string[]
   /** What stands in its log. */
   warnings: string[]
+  /** The locks of neighbours that it waits for. */
+  watched: ReadonlySet<number>
   /** Does this, and resolves when the store has answered a beat that it set off. */
   beaten(use: () => void): Promise<void>
   /** Its line ends. */
@@ -214,6 +223,22 @@ for (const variant of stores()) {
   const test = suite(`membership (${variant.name})`)
   const { db } = ward(test, variant)
   const about = (text: string, use: (given: Given) => Promise<void>, manner?: Manner) => test(text, () => withMember(db(), use, manner))
+
+  about(
+    'who leaves waits for no neighbour, also where it is looking at that very moment',
+    async ({ member, db, watched }) => {
+      await enterNode(db, neighbour)
+      await member.look()
+      assert.equal([...watched], [lockKey('n2')])
+      await enterNode(db, { ...neighbour, node: 'n3', life: 'n3.1' })
+      await db.sql`delete from nodes where node = 'n2'`
+      const looking = member.look()
+      await member.leave()
+      await looking
+      assert.equal([...watched], [])
+    },
+    { hasLock: true },
+  )
 
   about('while the store is away a lease elsewhere proves a life, which goes on with all that it had', async ({ member, told, away }) => {
     const epoch = member.epochOf(7)
