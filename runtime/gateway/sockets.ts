@@ -13,6 +13,7 @@ import { createPages } from './pages.ts'
 import { type Rooms, createRooms } from './rooms.ts'
 import type { ChatServer, ChatSocket } from './socket.ts'
 import { createTurnstile } from './turnstile.ts'
+import { webSocketsThrough } from './websockets.ts'
 
 type Handshake = ChatSocket['handshake']
 
@@ -55,6 +56,7 @@ export function openSockets(needs: Needs): Sockets {
     pingInterval: 25_000,
     pingTimeout: 20_000,
     serveClient: false,
+    wsEngine: webSocketsThrough(pass),
     ...(origins.length > 0 && { cors: { origin: origins.includes('*') ? '*' : origins } }),
     // CORS covers polling only; a WebSocket handshake brings its origin and nobody else looks at it.
     allowRequest(request, answer) {

@@ -1,13 +1,14 @@
 /**
- * Lets newcomers in a few at a time. A node that dies sends all of its sockets to the others in the same second, and each of them is half a
- * millisecond of handshake and as much again of what it asks first: done as they come, thousands of them in one turn of the event loop,
- * nobody else is heard for seconds. Whoever waits outside costs nothing, and those who are in go on.
+ * Lets sockets in and out a few at a time. A node that dies sends all of its sockets to the others in the same second, and each of them is
+ * about a millisecond, half of it handshake and half what it asks first; a balancer that dies ends all of them, each a quarter of one. Done
+ * as they come, thousands of them in one turn of the event loop, nobody else is heard for seconds. Whoever waits costs nothing, and those
+ * who are in go on.
  */
 
-/** Milliseconds of one turn of the event loop that newcomers may take; what they ask once they are in comes on top. */
+/** Milliseconds of one turn of the event loop that they may take; what newcomers ask once they are in comes on top. */
 const SLICE = 10
 
-export type Turnstile = (enter: () => void) => void
+export type Turnstile = (pass: () => void) => void
 
 /** In the order in which they came, each once. `now`: milliseconds of any clock that is never set. */
 export function createTurnstile(now: () => number = () => performance.now()): Turnstile {
@@ -24,8 +25,8 @@ export function createTurnstile(now: () => number = () => performance.now()): Tu
     }
   }
 
-  return (enter) => {
-    waiting.push(enter)
+  return (pass) => {
+    waiting.push(pass)
     if (isTurning) return
     isTurning = true
     setImmediate(turn)

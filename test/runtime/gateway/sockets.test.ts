@@ -382,6 +382,11 @@ test('a page of a foreign origin gets no socket', async () => {
   own.close()
 })
 
+/** What socket.io-client keeps to itself: the WebSocket below. */
+interface Wire {
+  transport: { ws: { terminate(): void } }
+}
+
 /** The door alone, with so many who have come in. */
 async function withDoor(count: number, story: (door: ReturnType<typeof openSockets>, guests: TestClient[], url: string) => Promise<void>) {
   const http = createServer()
@@ -420,6 +425,26 @@ test('every socket is given a moment of its own to leave, and nobody is waited f
     for (const guest of guests) guest.close()
     await within(5_000, gone, 'the end of the wait')
     await within(1_000, door.leave(60_000), 'a wait for nobody')
+  }))
+
+test('sockets that end all at once are let go a few at a time, and the loop goes round in between', () =>
+  withDoor(20, async (door, guests) => {
+    let gone = 0
+    let together = 0
+    let most = 0
+    for (const socket of door.io.sockets.sockets.values())
+      socket.on('disconnecting', () => {
+        // Longer than newcomers and leavers may take of one turn.
+        for (const until = performance.now() + 15; performance.now() < until; );
+        most = Math.max(most, ++together)
+        gone++
+        setImmediate(() => {
+          together = 0
+        })
+      })
+    for (const { socket } of guests) (socket.io.engine as unknown as Wire).transport.ws.terminate()
+    await until(() => gone === 20, 'the end of all')
+    assert.is(most, 1)
   }))
 
 test('whoever comes while the node leaves is told so as well, and has what is left of the time', () =>
