@@ -51,6 +51,11 @@ export interface System {
 
 /** Milliseconds over which the sockets of a node that leaves go elsewhere. */
 const SPREAD = 5_000
+/**
+ * Connections that may wait to be taken in, as far as the system lets them (Linux: net.core.somaxconn, 4,096 unless set). Where Node's own 511
+ * are full the system hears no more knocks, and whoever knocks in vain does so again after 1, 3, 7 and 15 seconds.
+ */
+const BACKLOG = 16_384
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -238,7 +243,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
 
   await engine.start()
   const host = config.host ?? (config.environment === 'development' ? '127.0.0.1' : '0.0.0.0')
-  await app.listen({ port: config.port, host }).catch((error: NodeJS.ErrnoException) => {
+  await app.listen({ port: config.port, host, backlog: BACKLOG }).catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'EADDRINUSE' ? new Error(`Port ${config.port} is taken; set another PORT.`) : error
   })
   const { port } = app.server.address() as { port: number }

@@ -1,6 +1,8 @@
 /** The whole program in a process of its own: started, killed in mid-sentence, started again, told to stop. */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { test } from 'uvu'
@@ -158,6 +160,22 @@ test('who asks again a second later does not wait for replies', async () => {
   assert.ok(performance.now() - began > 900)
   client.close()
 })
+
+if (process.platform === 'linux')
+  test('a process that stands still for a moment turns nobody away', async () => {
+    const nexus = await startNexus({ DATA_DIR: ':memory:' })
+    const { hostname, port } = new URL(nexus.url)
+    process.kill(nexus.pid, 'SIGSTOP')
+    const knocking = Array.from({ length: 700 }, () => connect({ host: hostname, port: Number(port) }).on('error', () => {}))
+    try {
+      // Only the system answers now: each of them waits inside.
+      await within(5_000, Promise.all(knocking.map((socket) => once(socket, 'connect'))), 'everybody')
+    } finally {
+      for (const socket of knocking) socket.destroy()
+      process.kill(nexus.pid, 'SIGCONT')
+      await nexus.kill()
+    }
+  })
 
 test('SIGTERM cuts a reply that does not end within the drain time, and the next process answers it', () =>
   inFolder(async (folder) => {
