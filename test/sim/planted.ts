@@ -299,7 +299,7 @@ export const bugs: Bug[] = [
     name: 'epochs begin anew',
     edits: [
       {
-        file: 'sql/014_fences.sql',
+        file: 'sql/017_leaving.sql',
         find: 'epoch = h.epoch + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(wanted',
         replace: 'epoch = h.epoch % 3 + 1, node = n.node, life = n.life, moved_at = now()\n  from unnest(wanted',
       },
@@ -310,7 +310,7 @@ export const bugs: Bug[] = [
     name: 'a shard is given away under the same epoch',
     edits: [
       {
-        file: 'sql/014_fences.sql',
+        file: 'sql/017_leaving.sql',
         find: 'epoch = h.epoch + 1, node = g.node, life = g.life, moved_at = now()',
         replace: 'epoch = h.epoch, node = g.node, life = g.life, moved_at = now()',
       },

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { keepChunks, spokenText } from '../../sql/chunks.ts'
+import type { Database } from '../../sql/database.ts'
 import { claimShards, enterNode, handOverShards, leaveNode } from '../../sql/cluster.ts'
 import { adoptEffects, releaseEffects } from '../../sql/effects.ts'
 import { dropEnvelope, keepEnvelope, setAside, waitingFor } from '../../sql/inbox.ts'
@@ -10,6 +11,7 @@ import { listDeadLetters } from '../../sql/letters.dead.ts'
 import { commitSteps } from '../../sql/steps.ts'
 import { type Opened, type Variant, pglite, stores } from '../support/postgres.ts'
 import { firstStep } from '../support/steps.ts'
+import { standing } from '../support/locks.ts'
 import { freshStore } from '../support/store.ts'
 import { within } from '../support/within.ts'
 
@@ -149,6 +151,36 @@ function fences(variant: Variant): void {
         assert.ok((await move()).some(({ shard }) => shard === 21))
       }
     })
+
+  if (variant !== pglite)
+    for (const way of ['given', 'claimed'])
+      test(`a node that leaves while a shard is ${way} to it leaves that as well, and is none of it once it has left`, async () => {
+        const { db } = store
+        const [from, to] = ['life of old', 'life of new']
+        await enter('old')
+        const during = async (first: (db: Database) => Promise<unknown>, second: () => Promise<unknown>) => {
+          await enter('new')
+          await db.sql`update shards set life = ${way === 'given' ? from : null}, machines = '{}' where shard = ${FREE}`
+          const { asked } = await db.sql.begin(async (sql) => {
+            await first({ ...db, sql: sql as unknown as Database['sql'] })
+            return standing(db, within(5_000, second()))
+          })
+          await asked
+          assert.is((await epochOf(FREE)).life, null)
+        }
+        const { epoch } = await epochOf(FREE)
+        const move = (db: Database, seen: number) =>
+          way === 'given' ? handOverShards(db, [{ shard: FREE, to }], from) : claimShards(db, [{ shard: FREE, epoch: seen, to }])
+        await during(
+          (inside) => move(inside, epoch),
+          () => leaveNode(db, to),
+        )
+        assert.is((await epochOf(FREE)).epoch, epoch + 1)
+        await during(
+          (inside) => leaveNode(inside, to),
+          () => move(db, epoch + 1),
+        )
+      })
 
   test('a shard goes to nobody who does not know what is stored in it', async () => {
     const { db } = store
