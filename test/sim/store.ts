@@ -111,7 +111,7 @@ export async function openSimStore(): Promise<SimStore> {
         await pg.exec(
           `update shards set life = 'gone', node = null, machines = '{}' where life is distinct from 'gone' or machines <> '{}'`,
         )
-      // A table that is truncated gets new files, and every plan that reads it is made anew: a fifth of what a world costs.
+      // A table that is truncated gets new files, and every plan that reads it is made anew: a sixth of what a world costs.
       const { rows } = await pg.query<{ name: string }>(filled)
       await pg.exec(`${rows.map(({ name }) => `delete from ${name}; `).join('')}select ${recount}`)
     },

@@ -41,15 +41,17 @@ function fleet(...names: string[]) {
 
   function node(name: string) {
     const heard: Frame[] = []
-    const told = { position: undefined as number | undefined, wants: true as boolean | undefined }
+    const errors: string[] = []
+    const told = { position: undefined as number | undefined, wants: true as boolean | undefined, isBroken: false }
     const speech = { text: '', attempt: 1, isForeign: false, over: true }
     const known = () => (world.owner === name ? world.epoch : undefined)
     const speeches: Pick<Speeches, 'live' | 'speakers' | 'hear' | 'heardOut'> = {
       live: () => (speech.text && !speech.over ? { turn: 't1', attempt: speech.attempt, text: speech.text } : undefined),
-      speakers: () =>
-        speech.over || speech.isForeign
-          ? []
-          : [{ place: { ...place, turn: 't1', attempt: speech.attempt, work: WORK }, text: () => speech.text }],
+      speakers() {
+        if (told.isBroken) throw new Error('nobody knows who speaks')
+        if (speech.over || speech.isForeign) return []
+        return [{ place: { ...place, turn: 't1', attempt: speech.attempt, work: WORK }, text: () => speech.text }]
+      },
       hear(_: Speaker, offset, text) {
         if (speech.over) Object.assign(speech, { text: '', over: false, isForeign: true })
         if (offset > speech.text.length) return false
@@ -87,11 +89,12 @@ function fleet(...names: string[]) {
         return stored.filter(({ seq }) => seq > after && seq <= last)
       },
       clock,
-      log: silent,
+      log: { ...silent, error: (_, sentence) => void errors.push(sentence) },
     })
     return {
       relay,
       heard,
+      errors,
       told,
       speech,
       watch: () => relay.watch(room, (frame) => void heard.push(frame)),
@@ -414,6 +417,26 @@ test('a new owner is told of words behind whatever tells it that it is one', asy
   assert.equal(underWay(), []) // here it is told
   await clock.pass(0)
   assert.equal(underWay(), ['said'])
+})
+
+test('where new owners cannot be told what is said here, that stands in the log and ends nothing', async () => {
+  const { at, deliver, move, underWay, clock } = fleet('a', 'b')
+  at('b').watch()
+  await deliver()
+  at('a').tell('turn.started')
+  at('a').say('Because ')
+  at('a').told.isBroken = true
+  await move('b')
+  assert.equal(at('a').errors, ['new owners could not be told what is said here for them'])
+  await deliver(() => true)
+  at('a').told.isBroken = false
+  at('a').relay.charted()
+  await clock.pass(0)
+  assert.equal(underWay(), ['said'])
+  await deliver()
+  at('a').say('of scattering.')
+  await deliver()
+  assert.equal([at('b').reading().text, at('a').errors.length], ['Because of scattering.', 1])
 })
 
 test('an owner of a version before, which names work by its number alone, is told all that was said for it', async () => {
