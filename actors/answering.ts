@@ -11,6 +11,9 @@ import { type Filling, type Work, leaving } from './work.ts'
 /** After the first words these say something of the line and nothing of the model: `cut`, and the same tier writes again. */
 const broken = new Set(['network', 'overload', 'stall', 'truncated'])
 
+/** UTF-16 units of a broken answer from which on it is worth going on with, and long enough that nobody says them twice by chance. */
+const WORTH = 40
+
 /** Milliseconds between two looks at whether anything was heard. */
 const BEAT = 4_000
 
@@ -82,11 +85,20 @@ export const answering =
     }
     const silence = watchSilence(after, () => announce(work, { turn: ask.turn, agent: ask.tier, status: 'waiting', ...known(draft) }))
     try {
-      const [past, passages] = await Promise.all([history(work.tenant, work.actor, ask.messages), search(work.tenant, ask.text)])
+      const [past, passages, beginning] = await Promise.all([
+        history(work.tenant, work.actor, ask.messages),
+        search(work.tenant, ask.text),
+        begun || ask.rounds.length > 0 ? '' : brokenOff(ask, work, said),
+      ])
       const cited: Citation[] = []
       const spoken = voice.text().slice(0, before?.from)
       let hasSpoken = false
+      let goesOn = false
       let ended = false
+      /** With the first word behind it: until then somebody else may answer, anew. */
+      const sayBeginning = () => {
+        if (goesOn && !hasSpoken) voice.say(beginning)
+      }
       const opened = (ticket: Ticket) => {
         if (before) return
         begun = { ticket, from: spoken.length }
@@ -100,18 +112,21 @@ export const answering =
           passages,
           cacheKey: `${work.tenant}:${ask.tier}`,
           ...(begun && { ticket: begun.ticket }),
+          ...(beginning && { beginning }),
         },
         { signal: work.signal, opened },
       )
       for await (const event of events) {
         if (event.t === 'text' || event.t === 'start') silence.broken() // of thoughts the watchers hear nothing
         if (event.t === 'text') {
+          if (event.d) sayBeginning()
           // A tool came between these words and those before.
           if (spoken && !hasSpoken && event.d) voice.say('\n\n')
           hasSpoken ||= event.d !== ''
           voice.say(event.d)
         } else if (event.t === 'start') {
           Object.assign(draft, { provider: event.provider, model: event.model })
+          goesOn = event.continues === true
           // Another one answers in the end: whoever comes next must not go on with the first.
           if (!before && begun && event.ticket !== begun.ticket.id) {
             begun = event.ticket ? { ...begun, ticket: { ...candidateOf(event), id: event.ticket } } : undefined
@@ -131,6 +146,7 @@ export const answering =
         } else if (event.t === 'end') {
           ended = true
           begun = undefined
+          sayBeginning() // it was the whole
           draft.reason = event.reason === 'pause' ? 'stop' : event.reason
         }
       }
@@ -151,6 +167,12 @@ function goneOn({ from, ticket }: Begun, text: string, models: AnswerNeeds['mode
   if (text.length >= from) return { text, from }
   models.cancel(ticket)
   throw new ModelFault('lost', 'what was said before is not known here')
+}
+
+/** How the attempt before began, if it broke off in mid-sentence; nothing where that is not worth going on with or cannot be read. */
+async function brokenOff({ turn, resumes }: AnswerAsk, work: Work, said: AnswerNeeds['said']): Promise<string> {
+  const text = resumes === undefined ? '' : await said(work, turn, resumes).catch(() => '')
+  return text.length < WORTH ? '' : text
 }
 
 const candidateOf = ({ provider, model }: { provider: string; model: string }) => ({ provider, model }) as Omit<Ticket, 'id'>

@@ -20,8 +20,11 @@ export type AgentOutput = Spent &
     | { outcome: 'answered'; draft: Draft }
     /** The draft exists and its author does not stand by it. */
     | { outcome: 'poor'; draft: Draft; why: string }
-    /** There is no draft. `lost`: whoever ran the work is gone; `cut`: the line broke in mid-stream. Neither says anything about the model. */
-    | { outcome: 'fault'; why: string; kind: string }
+    /**
+     * There is no draft. `lost`: whoever ran the work is gone; `cut`: the line broke in mid-stream. Neither says anything about the model.
+     * `rounds`: how often tools were asked before.
+     */
+    | { outcome: 'fault'; why: string; kind: string; rounds: number }
   )
 
 interface Context extends AgentInput, Spent {
@@ -63,9 +66,10 @@ export const agent = setup({
   id: 'agent',
   context: ({ input }) => ({ ...input, rounds: [], draft: null, fault: null, usage: nothing, cost: 0 }),
   initial: 'writing',
-  output: ({ context: { draft, fault, text, usage, cost } }): AgentOutput => {
+  output: ({ context: { draft, fault, text, rounds, usage, cost } }): AgentOutput => {
     const spent = { usage, cost }
-    if (fault || !draft) return { outcome: 'fault', ...(fault ?? { kind: 'fault', why: 'there is no draft' }), ...spent }
+    if (fault || !draft)
+      return { outcome: 'fault', ...(fault ?? { kind: 'fault', why: 'there is no draft' }), rounds: rounds.length, ...spent }
     if (draft.reason === 'refusal' || draft.reason === 'filter')
       return { outcome: 'poor', draft, why: `the model declined (${draft.reason})`, ...spent }
     if (isThin({ draft, text })) return { outcome: 'poor', draft, why: 'the answer is too short', ...spent }

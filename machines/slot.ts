@@ -44,6 +44,8 @@ export interface AnswerAsk {
   brief?: string
   /** Why the tier below was not good enough. */
   feedback?: string
+  /** The attempt before, which broke off in mid-sentence: a model that can goes on behind its words. */
+  resumes?: number
   /** What the tools of the round before gave. */
   rounds: ToolRound[]
 }

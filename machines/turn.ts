@@ -39,6 +39,9 @@ const sentences = {
 /** True of agents that end without a draft because their node is gone, or the line to their model. */
 const isLost = (output: AgentOutput) => output.outcome === 'fault' && (output.kind === 'lost' || output.kind === 'cut')
 
+/** What it said stands for itself: no tool had told it anything. */
+const isWhole = (output: AgentOutput) => output.outcome === 'fault' && output.rounds === 0
+
 const reasonOf = (output: AgentOutput) => (output.outcome === 'fault' && output.kind === 'cut' ? 'reply.cut' : 'node.lost')
 
 export const turn = setup({
@@ -63,6 +66,10 @@ export const turn = setup({
       cost: addCost(context.cost, cost),
     })),
     noteWhy: assign((_, { why }: { why: string }) => ({ why })),
+    noteLoss: assign(({ context }, output: AgentOutput) => ({
+      losses: context.losses + 1,
+      ...(isWhole(output) && { resumes: context.attempt }),
+    })),
     tellAdmin: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'admin', status: 'sorting' })),
     tellChecking: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'qa', status: 'checking' })),
     retract: emit(({ context }, { reason }: { reason: string }) => ({
@@ -201,6 +208,7 @@ export const turn = setup({
           text: textOf(context),
           ...(context.classification?.brief && { brief: context.classification.brief }),
           ...(context.why && { feedback: context.why }),
+          ...(context.resumes === context.attempt - 1 && { resumes: context.resumes }),
         }),
         onDone: [
           {
@@ -217,7 +225,7 @@ export const turn = setup({
             reenter: true,
             actions: [
               { type: 'retract', params: ({ event }) => ({ reason: reasonOf(event.output) }) },
-              assign({ losses: ({ context }) => context.losses + 1 }),
+              { type: 'noteLoss', params: ({ event }) => event.output },
               { type: 'addSpent', params: ({ event }) => event.output },
             ],
           },

@@ -161,6 +161,12 @@ export const settings = {
     'an Ollama server: Admin works there, and every tier that has no other model',
   ),
   ollamaModel: optional('OLLAMA_MODEL', text, 'which model it runs; qwen3:8b unless set'),
+  ollamaContinues: setting(
+    'OLLAMA_CONTINUES',
+    flag,
+    false,
+    'its model goes on with an answer that broke off; most do, those that think first do not',
+  ),
   chatBaseUrl: optional(
     'CHAT_BASE_URL',
     url('http:', 'https:'),
@@ -168,6 +174,11 @@ export const settings = {
   ),
   chatApiKey: optional('CHAT_API_KEY', text, 'its key'),
   chatModel: optional('CHAT_MODEL', text, 'its model', 'HF_MODEL_NAME'),
+  chatContinuation: optional(
+    'CHAT_CONTINUATION',
+    choice('prefix', 'continue_final_message', 'assistant'),
+    'how it goes on with an answer that broke off: prefix (Mistral, the beta of DeepSeek), continue_final_message (vLLM), assistant (llama.cpp); without it such an answer is written anew',
+  ),
   decisions: setting('DECISIONS', flag, false, "lets Admin ask OpenAI's Decisions endpoint"),
   hedge: setting('HEDGE', flag, false, 'asks a second model as soon as the first is slower than usual, and not only after eight seconds'),
   failpoints: setting<Armament[]>(

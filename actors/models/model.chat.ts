@@ -5,11 +5,15 @@ import { faultOfCode } from './fault.ts'
 import { honest } from './honest.ts'
 import { thoughtsApart } from './inlined.ts'
 import type { EndReason, ModelEvent, ModelMessage, ModelRequest, Provider } from './model.ts'
+import { withoutEcho } from './echo.ts'
 import { type Fetch, type Wire, wire } from './wire.ts'
 
 type Delta = OpenAI.Chat.Completions.ChatCompletionChunk.Choice.Delta
 type Piece = Partial<OpenAI.Chat.Completions.ChatCompletionChunk.Choice.Delta.ToolCall>
 type Body = OpenAI.Chat.Completions.ChatCompletionCreateParamsStreaming
+
+/** How a server is told that the last message is a beginning: a mark on it, two of the request, or nothing at all. */
+export type ChatContinuation = 'prefix' | 'continue_final_message' | 'assistant'
 
 export interface ChatKey {
   /** A local server often wants none. */
@@ -17,12 +21,15 @@ export interface ChatKey {
   baseUrl?: string | undefined
   /** 'openai' when it is their own service that is spoken to in this older way. */
   name?: 'chat' | 'openai'
+  /** Without it the server cannot go on with what it is given. */
+  continuation?: ChatContinuation | undefined
   /** Replaces the pool of connections, in tests. */
   fetch?: Fetch | undefined
 }
 
 export const chatModel = (key: ChatKey): Provider => ({
   name: key.name ?? 'chat',
+  continues: key.continuation !== undefined,
   stream: (request, { signal }) => {
     const call = wire(signal, key.fetch)
     return honest(read(key, request, signal, call), { signal, secret: key.apiKey, heard: call.heard })
@@ -46,13 +53,13 @@ async function* read(key: ChatKey, request: ModelRequest, signal: AbortSignal, c
   const provider = key.name ?? 'chat'
   const { default: SDK } = await import('openai')
   const client = new SDK({ apiKey: key.apiKey || 'none', baseURL: key.baseUrl, maxRetries: 0, logLevel: 'off', fetch: call.fetch })
-  const chunks = await client.chat.completions.create(bodyOf(request, provider), { signal })
+  const chunks = await client.chat.completions.create(bodyOf(request, provider, key.continuation), { signal })
   const requestId = call.heard.headers?.get('x-request-id')
-  yield { t: 'start', provider, model: request.model, ...(requestId ? { requestId } : {}) }
+  yield { t: 'start', provider, model: request.model, ...(requestId ? { requestId } : {}), ...(request.continues && { continues: true }) }
 
   const invent = inventedIds(request.messages)
   const calls: Call[] = []
-  const inlined = thoughtsApart()
+  const inlined = withoutEcho(request, thoughtsApart())
   const refusal: string[] = []
   let finished: string | undefined
   for await (const chunk of chunks) {
@@ -119,8 +126,12 @@ function usageOf(usage: OpenAI.CompletionUsage): ModelEvent {
   }
 }
 
-function bodyOf(request: ModelRequest, provider: string): Body {
+function bodyOf(request: ModelRequest, provider: string, continuation: ChatContinuation | undefined): Body {
   const own = provider === 'openai'
+  const messages = [
+    ...(request.system ? [{ role: 'system' as const, content: request.system }] : []),
+    ...request.messages.flatMap(messagesOf),
+  ]
   const tools = [...(request.tools ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1))
   return {
     model: request.model,
@@ -128,7 +139,7 @@ function bodyOf(request: ModelRequest, provider: string): Body {
     // include_obfuscation is known to OpenAI only, and some servers refuse what they do not know.
     stream_options: { include_usage: true, ...(own ? { include_obfuscation: false } : {}) },
     ...(own ? { max_completion_tokens: request.maxTokens } : { max_tokens: request.maxTokens }),
-    messages: [...(request.system ? [{ role: 'system' as const, content: request.system }] : []), ...request.messages.flatMap(messagesOf)],
+    messages: request.continues && continuation === 'prefix' ? marked(messages) : messages,
     ...(tools.length
       ? {
           tools: tools.map((tool) => ({
@@ -149,8 +160,13 @@ function bodyOf(request: ModelRequest, provider: string): Body {
         }
       : {}),
     ...(own && request.cacheKey ? { prompt_cache_key: request.cacheKey } : {}),
+    ...(request.continues && continuation === 'continue_final_message'
+      ? { continue_final_message: true, add_generation_prompt: false }
+      : {}),
   }
 }
+
+const marked = (messages: Body['messages']) => messages.map((one, at) => (at === messages.length - 1 ? { ...one, prefix: true } : one))
 
 function messagesOf(message: ModelMessage): OpenAI.Chat.Completions.ChatCompletionMessageParam[] {
   if (message.role === 'user') return [{ role: 'user', content: message.text }]

@@ -1,6 +1,7 @@
 /** A model on one's own machine, over Ollama's lines of JSON. */
 import type { ChatRequest, ChatResponse, Message } from 'ollama'
 import { inventedIds } from './arguments.ts'
+import { withoutEcho } from './echo.ts'
 import { honest } from './honest.ts'
 import { thoughtsApart } from './inlined.ts'
 import type { Effort, EndReason, ModelEvent, ModelMessage, ModelRequest, Provider } from './model.ts'
@@ -9,12 +10,15 @@ import { type Fetch, type Wire, wire } from './wire.ts'
 
 export interface OllamaHost {
   baseUrl?: string | undefined
+  /** Its models go on where the last message is the assistant's. */
+  continues?: boolean | undefined
   /** Replaces the pool of connections, in tests. */
   fetch?: Fetch | undefined
 }
 
 export const ollamaModel = (host: OllamaHost = {}): Provider => ({
   name: 'ollama',
+  continues: host.continues,
   stream: (request, { signal }) => {
     const call = wire(signal, host.fetch)
     return honest(read(host, request, call), { signal, heard: call.heard })
@@ -26,10 +30,10 @@ async function* read(host: OllamaHost, request: ModelRequest, call: Wire): Async
   // A client for each call: the SDK takes no signal, and its abort() stops every stream of the client.
   const client = new Ollama({ fetch: careful(call.fetch), ...(host.baseUrl ? { host: host.baseUrl } : {}) })
   const lines = await client.chat(bodyOf(request))
-  yield { t: 'start', provider: 'ollama', model: request.model }
+  yield { t: 'start', provider: 'ollama', model: request.model, ...(request.continues && { continues: true }) }
 
   const invent = inventedIds(request.messages)
-  const inlined = thoughtsApart()
+  const inlined = withoutEcho(request, thoughtsApart())
   let called = false
   for await (const line of lines) {
     const { thinking, content, tool_calls } = line.message ?? {}

@@ -8,10 +8,11 @@ export type EndReason = 'stop' | 'length' | 'tool' | 'refusal' | 'filter' | 'pau
 
 /**
  * One stream: `start`, then anything, then exactly one `end` or `fail`. `usage` is cumulative, the last one counts. Whoever has the
- * `ticket` of a start can read the same answer once more, from its first word, while the service goes on with it.
+ * `ticket` of a start can read the same answer once more, from its first word, while the service goes on with it. `continues`: what
+ * comes stands behind the beginning that was given.
  */
 export type ModelEvent =
-  | { t: 'start'; provider: string; model: string; requestId?: string; ticket?: string }
+  | { t: 'start'; provider: string; model: string; requestId?: string; ticket?: string; continues?: true }
   | { t: 'text'; d: string }
   | { t: 'think'; d: string }
   | { t: 'tool'; id: string; name: string; argsDelta?: string }
@@ -67,10 +68,14 @@ export interface ModelRequest {
   cacheKey?: string
   /** Nothing is asked: an answer that was begun before is read from its first word. */
   ticket?: string
+  /** The last message is the beginning of the answer, to be gone on with; only providers are asked so that can. */
+  continues?: true
 }
 
 export interface Provider {
   readonly name: string
+  /** Goes on with an answer whose beginning it is given. */
+  readonly continues?: boolean | undefined
   /** Never throws: whatever goes wrong is a `fail`, and an aborted signal ends as `fail` of kind `abort`, at once. */
   stream(request: ModelRequest, context: { signal: AbortSignal }): AsyncIterable<ModelEvent>
   /** Nobody wants the answer of this ticket any more. Never throws. */

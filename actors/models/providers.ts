@@ -16,8 +16,8 @@ export function providersOf(settings: ModelSettings, clock: Clock = systemClock)
     anthropic: anthropicModel({ apiKey: settings.anthropicApiKey ?? '', baseUrl: settings.anthropicBaseUrl }),
     openai: settings.openaiApi === 'chat' ? chatModel({ ...openai, name: 'openai' }) : openaiModel(openai),
     gemini: geminiModel({ apiKey: settings.geminiApiKey ?? '', baseUrl: settings.geminiBaseUrl }),
-    chat: chatModel({ apiKey: settings.chatApiKey, baseUrl: settings.chatBaseUrl }),
-    ollama: ollamaModel({ baseUrl: settings.ollamaBaseUrl }),
+    chat: chatModel({ apiKey: settings.chatApiKey, baseUrl: settings.chatBaseUrl, continuation: settings.chatContinuation }),
+    ollama: ollamaModel({ baseUrl: settings.ollamaBaseUrl, continues: settings.ollamaContinues }),
     offline: offlineModel({ tokensPerSecond: settings.offlinePace, clock }),
   }
   const watch = (provider: Provider) =>

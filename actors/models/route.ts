@@ -15,9 +15,11 @@ export interface Ticket extends Candidate {
   id: string
 }
 
-export interface Ask extends Omit<ModelRequest, 'model' | 'maxTokens' | 'ticket'> {
+export interface Ask extends Omit<ModelRequest, 'model' | 'maxTokens' | 'ticket' | 'continues'> {
   /** Reads an answer that was begun before; nobody else is asked, as nothing that they say would fit. */
   ticket?: Ticket
+  /** How an answer began that broke off: whoever can goes on behind it and says so with the start, others answer anew. */
+  beginning?: string | undefined
   tier: Desk
   /** The tier's own limit unless given. */
   maxTokens?: number
@@ -196,10 +198,12 @@ async function begin(r: Route, candidate: Candidate, next: Candidate | undefined
 }
 
 function call(r: Route, candidate: Candidate): Attempt {
-  const { tier, maxTokens = outputLimits[tier], ticket, ...rest } = r.ask
+  const { tier, maxTokens = outputLimits[tier], ticket, beginning, ...asked } = r.ask
   const provider = r.providers[candidate.provider]
-  const bill = openBill({ candidate, asked: () => countRequest(rest), now: r.clock.now, prices: r.settings.prices })
   if (!provider) throw new Error(`there is no provider named ${candidate.provider}`)
+  const continues = provider.continues && beginning ? ({ role: 'assistant', text: beginning } as const) : undefined
+  const rest = continues ? { ...asked, messages: [...asked.messages, continues], continues: true as const } : asked
+  const bill = openBill({ candidate, asked: () => countRequest(rest), now: r.clock.now, prices: r.settings.prices })
   return attempt({
     candidate,
     bill,

@@ -1,5 +1,6 @@
 /** From settings to candidates: which models each tier may ask, in which order. */
 import { type Agent, ladder } from '../../machines/ladder.ts'
+import type { ChatContinuation } from './model.chat.ts'
 import { listPrices, type Prices } from './prices.ts'
 import type { Deadlines } from './watchdog.ts'
 
@@ -33,12 +34,16 @@ export interface ModelSettings {
   ollamaBaseUrl?: string | undefined
   /** OLLAMA_MODEL: instead of qwen3:8b. */
   ollamaModel?: string | undefined
+  /** OLLAMA_CONTINUES: its models go on with an answer that broke off. */
+  ollamaContinues?: boolean | undefined
   /** CHAT_BASE_URL: a server that speaks chat completions. */
   chatBaseUrl?: string | undefined
   /** CHAT_API_KEY */
   chatApiKey?: string | undefined
   /** CHAT_MODEL: what that server is asked for when a tier names nothing. */
   chatModel?: string | undefined
+  /** CHAT_CONTINUATION: how that server is asked to go on with an answer that broke off; unless set it is not. */
+  chatContinuation?: ChatContinuation | undefined
   /** DECISIONS: ask OpenAI's Decisions endpoint for classifications. */
   decisions?: boolean | undefined
   /** HEDGE: a second model is asked when the first is slower than its own 95th percentile. */

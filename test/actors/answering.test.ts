@@ -136,6 +136,53 @@ test('thoughts are not spoken', async () => {
   assert.is((await answer()).text, 'Yes.')
 })
 
+const beginning = 'The sky is blue because its air scatters the light '
+const resumed = (...scripts: RoutedEvent[][]) => {
+  const asked: string[] = []
+  const made = stage(fakeModels(scripts), {
+    said: async (_, turn, attempt) => {
+      asked.push(`${turn} ${attempt}`)
+      return beginning
+    },
+  })
+  return { ...made, asked }
+}
+const goesOn: RoutedEvent = { ...start, continues: true } as RoutedEvent
+
+test('an answer that broke off is gone on with by whoever can, and is one text', async () => {
+  const { answer, heard, models, asked } = resumed([goesOn, { t: 'text', d: '' }, { t: 'text', d: 'of the sun.' }, usage, stop])
+  const draft = await answer({ attempt: 3, resumes: 2 })
+  assert.equal([asked, models.asked[0]?.beginning], [['t1 2'], beginning])
+  assert.equal(heard.said, ['', beginning, 'of the sun.'])
+  assert.is(draft.text, `${beginning}of the sun.`)
+})
+
+test('an answer that broke off behind its last word is whole', async () => {
+  const { answer } = resumed([goesOn, usage, stop])
+  assert.is((await answer({ attempt: 2, resumes: 1 })).text, beginning)
+})
+
+test('whoever cannot go on with it answers anew, also in place of one who could', async () => {
+  for (const script of [[start], [goesOn, { t: 'text', d: '' } as const, start]]) {
+    const { answer } = resumed([...script, { t: 'text', d: 'Light scatters.' }, usage, stop])
+    assert.is((await answer({ attempt: 2, resumes: 1 })).text, 'Light scatters.')
+  }
+})
+
+test('nothing is gone on with that nobody lost, that a tool has told, that is short, or that cannot be read', async () => {
+  const round = { calls: [{ id: 'c', name: 'search', args: {} }], results: [{ id: 'c', name: 'search', text: 'found' }] }
+  for (const wish of [{}, { attempt: 2, resumes: 1, rounds: [round] }]) {
+    const { answer, models, asked } = resumed([start, { t: 'text', d: 'Light.' }, usage, stop])
+    await answer(wish)
+    assert.equal([asked, models.asked[0]?.beginning], [[], undefined])
+  }
+  for (const said of [async () => 'The sky', () => Promise.reject(new Error('the store is away'))]) {
+    const { answer, models } = stage(fakeModels([says('Light.')]), { said })
+    assert.is((await answer({ attempt: 2, resumes: 1 })).text, 'Light.')
+    assert.is(models.asked[0]?.beginning, undefined)
+  }
+})
+
 test('a failed call throws its kind, and the speech ends', async () => {
   for (const kind of ['rate', 'overload', 'auth', 'context', 'policy', 'badreq', 'network', 'stall', 'truncated'] as const) {
     const { answer, heard } = stage(fakeModels([[start, usage, { t: 'fail', kind, message: 'it broke', partial: false }]]))
@@ -366,6 +413,17 @@ test('an answer that another began is read, and nothing is asked', async () => {
   assert.is(draft.text, 'Well, then.')
   assert.equal(models.asked[0]?.ticket, begun.ticket)
   assert.equal(kept, [], 'it is kept already')
+})
+
+test('an answer that another began is read, also where it had broken off before', async () => {
+  const { fill, models, asked } = resumed([
+    { ...start, ticket: 'resp_1' } as RoutedEvent,
+    { t: 'text', d: `${beginning}of the sun.` },
+    usage,
+    stop,
+  ])
+  await fill(ask({ attempt: 3, resumes: 2 }), work({ attempt: 2, kept: begun }))
+  assert.equal([asked, models.asked[0]?.beginning], [['t1 3'], undefined])
 })
 
 test('what cannot be read on is lost, whatever the reason', async () => {

@@ -172,6 +172,24 @@ test('a reply that is cut off in mid-stream is withdrawn and written again by th
   assert.is(story.events('reply.retracted')[0]?.reason, 'reply.cut')
 })
 
+test('who writes again is told which attempt broke off, unless it had asked a tool or the question is another by now', () => {
+  const resumed = (...answer: unknown[]) => asks(play(turn, { classify: sorted('trivial'), answer })).map(({ resumes }) => resumes)
+  assert.equal(resumed(lost, failing('cut'), draft()), [undefined, 1, 2])
+  assert.equal(resumed(draft(''), lost, draft()), [undefined, undefined, 2], 'what was poor is not gone on with')
+  const tool = draft('Let me see.', { reason: 'tool', calls: [{ id: 'c', name: 'search', args: {} }] })
+  assert.equal(resumed(lost, tool, lost, draft()), [undefined, 1, 1, undefined])
+  const story = play(turn, { classify: sorted('trivial'), answer: [lost, never, draft()] })
+  story.hears(widened('m2', 'and the sea?'))
+  assert.equal(
+    asks(story).map(({ attempt, resumes }) => [attempt, resumes]),
+    [
+      [1, undefined],
+      [2, 1],
+      [3, undefined],
+    ],
+  )
+})
+
 test('nodes that die five times are a failure of their own', () => {
   const story = play(turn, { classify: sorted('trivial'), answer: [lost, lost, lost, lost, lost, lost, draft()] })
   assert.equal(story.asked, [...Array(6).fill('intern'), 'director'])

@@ -22,8 +22,12 @@ const question = 'Please explain how the tides of the sea come about. A short an
 const words = (count: number) => Array.from({ length: count }, (_, at) => `word${at} `)
 
 /** A process that is in the middle of this reply. */
-async function midSentence(settings: Record<string, string>, reply: Parameters<typeof double.next>[0]) {
-  const nexus = await startNexus({ ...modelsAt(double, 'openai'), ...settings })
+async function midSentence(
+  settings: Record<string, string>,
+  reply: Parameters<typeof double.next>[0],
+  models = modelsAt(double, 'openai'),
+) {
+  const nexus = await startNexus({ ...models, ...settings })
   const client = await testClient(nexus.url)
   const { conversation } = await client.join()
   double.next(reply)
@@ -103,6 +107,40 @@ for (const [name, use] of stores) {
       )
       // The message was durable: sending it again is a duplicate, of which nothing begins.
       assert.equal(await back.send(conversation, question, told.id), { ok: true, id: told.id, seq: 1, duplicate: true })
+      back.close()
+      assert.is(await second.kill('SIGTERM'), 0)
+    }))
+
+  test(`a model that can goes on with the words of a process that was killed, on ${name}`, () =>
+    use(async (store) => {
+      const models = { ...modelsAt(double, 'chat'), CHAT_CONTINUATION: 'prefix' }
+      const { nexus, client, conversation } = await midSentence(store, { text: words(200), pace: 15 }, models)
+      await until(() => client.heard.filter(([one]) => one === 'reply.delta').length > 10, 'some words')
+      await nexus.kill('SIGKILL')
+      const so = read(reading(), client.heard)
+      const cursor = cursorOf(so)
+      client.close()
+
+      double.next({ text: 'and so on.' })
+      const arrival = double.arrival()
+      const second = await startNexus({ ...store, ...models })
+      await arrival
+      const back = await testClient(second.url)
+      const joined = await back.join(conversation, cursor)
+      read(so, joined.missed ?? [])
+      const whole = await until(() => read(so, back.heard).finished[0], 'the reply', 20_000)
+      const { messages } = double.requests.at(-1)?.body as { messages: { role: string; content: string; prefix?: boolean }[] }
+      const given = messages.at(-1)
+      assert.equal([given?.role, given?.prefix], ['assistant', true])
+      assert.ok((given?.content.length ?? 0) >= 40)
+      assert.ok(
+        words(200)
+          .join('')
+          .startsWith(given?.content ?? '?'),
+        'what was said before',
+      )
+      assert.is(whole.text, `${given?.content}and so on.`)
+      assert.equal([so.faults, so.attempt], [[], 2])
       back.close()
       assert.is(await second.kill('SIGTERM'), 0)
     }))

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { thoughtsApart } from '../../../actors/models/inlined.ts'
 import { chatModel } from '../../../actors/models/model.chat.ts'
 import { providerDouble } from '../../support/provider.ts'
-import { only, tell, textOf } from './samples.ts'
+import { cutBy, only, tell, textOf } from './samples.ts'
 
 function apart(pieces: string[]) {
   const inlined = thoughtsApart()
@@ -15,8 +15,6 @@ function apart(pieces: string[]) {
       .join(''),
   }
 }
-
-const cutBy = (text: string, n: number) => text.match(new RegExp(`[\\s\\S]{1,${n}}`, 'g')) ?? []
 
 test('thoughts that a local model writes into its text are told apart, wherever the pieces are cut', () => {
   for (const n of [1, 2, 3, 5, 7, 8, 11, 100]) {

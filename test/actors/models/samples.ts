@@ -134,3 +134,6 @@ export const fails = (
   kind: Extract<ModelEvent, { t: 'fail' }>['kind'],
   more: Partial<Extract<ModelEvent, { t: 'fail' }>> = {},
 ): ModelEvent[] => [{ t: 'fail', kind, message: `scripted ${kind}`, partial: false, ...more }]
+
+/** The text in pieces of so many units. */
+export const cutBy = (text: string, n: number): string[] => text.match(new RegExp(`[\\s\\S]{1,${n}}`, 'g')) ?? []

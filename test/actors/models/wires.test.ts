@@ -66,6 +66,44 @@ test('each service sees its own key, in its own header', async () => {
   }
 })
 
+test('who can is given the beginning of an answer that broke off, each in its own way, and the others answer anew', async () => {
+  const beginning = 'The sky is blue because its air scatters '
+  const ways: [wish: ModelSettings, isGivenIt: boolean, more: object, last: object][] = [
+    [{ ceo: 'chat/llama,', chatContinuation: 'prefix' }, true, {}, { prefix: true }],
+    [
+      { ceo: 'chat/llama,', chatContinuation: 'continue_final_message' },
+      true,
+      { continue_final_message: true, add_generation_prompt: false },
+      {},
+    ],
+    [{ ceo: 'chat/llama,', chatContinuation: 'assistant' }, true, {}, {}],
+    [{ ceo: 'ollama/qwen3:8b,', ollamaContinues: true }, true, {}, {}],
+    [{ ceo: 'chat/llama,' }, false, {}, {}],
+    [{ ceo: 'ollama/qwen3:8b,' }, false, {}, {}],
+    [{ ceo: 'gpt-6-astra,', openaiApi: 'chat', chatContinuation: 'prefix' }, false, {}, {}],
+  ]
+  for (const [wish, isGivenIt, more, last] of ways) {
+    double.next({ text: `${isGivenIt ? beginning : ''}the light.` })
+    const models = createModels({ settings: { ...settings, ...wish }, clock: patient() })
+    const messages = [{ role: 'user' as const, text: 'Why?' }]
+    const events = await within(5_000, all(models.stream({ tier: 'ceo', system: 's', messages, beginning }, { signal: quiet() })))
+    assert.is(textOf(events), 'the light.', 'what it says once more is left out')
+    assert.is(only(events, 'start')[0]?.continues, isGivenIt ? true : undefined)
+    const { messages: sent, ...rest } = double.requests.at(-1)?.body as { messages: object[] }
+    const said = [
+      { role: 'system', content: 's' },
+      { role: 'user', content: 'Why?' },
+    ]
+    assert.equal(sent, isGivenIt ? [...said, { role: 'assistant', content: beginning, ...last }] : said)
+    for (const name of ['continue_final_message', 'add_generation_prompt'] as const)
+      assert.is((rest as Record<string, unknown>)[name], (more as Record<string, unknown>)[name])
+    // Without a beginning nothing is different.
+    await within(5_000, all(models.stream({ tier: 'ceo', system: 's', messages }, { signal: quiet() })))
+    const plain = double.requests.at(-1)?.body as Record<string, unknown>
+    assert.equal([plain.messages, plain.continue_final_message, plain.add_generation_prompt], [said, undefined, undefined])
+  }
+})
+
 test('OPENAI_API=chat speaks chat completions to the server behind OPENAI_BASE_URL', async () => {
   const events = await speak({ ceo: 'gpt-6-astra,', openaiApi: 'chat' }, patient())
   assert.is(textOf(events), 'chat as gpt-6-astra')
