@@ -1,5 +1,6 @@
 /** The end of a WebSocket is told in its turn, and everything else at once. */
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -40,6 +41,12 @@ test('whoever has gone is told of when it is its turn, with all that is to be to
     http.closeAllConnections()
     http.close()
   }
+})
+
+test('the WebSockets are the very ones of Socket.IO', () => {
+  const ours = createRequire(import.meta.url)
+  const theirs = createRequire(createRequire(ours.resolve('socket.io')).resolve('engine.io'))
+  assert.is(theirs.resolve('ws'), ours.resolve('ws'))
 })
 
 test.run()
