@@ -11,7 +11,7 @@ import { type Filling, type Work, leaving } from './work.ts'
 /** After the first words these say something of the line and nothing of the model: `cut`, and the same tier writes again. */
 const broken = new Set(['network', 'overload', 'stall', 'truncated'])
 
-/** UTF-16 units of a broken answer from which on it is worth going on with, and long enough that nobody says them twice by chance. */
+/** UTF-16 units of a broken answer from which on it is worth going on with; whoever repeats so many of them does not do so by chance. */
 const WORTH = 40
 
 /** Milliseconds between two looks at whether anything was heard. */
@@ -39,7 +39,7 @@ interface Begun {
 }
 
 export interface AnswerNeeds {
-  models: Pick<Models, 'stream' | 'count' | 'cancel'>
+  models: Pick<Models, 'stream' | 'count' | 'cancel' | 'continues'>
   /** Speaks on behind what was said before, leaving out what of it is said once more. */
   speech(work: Work, turn: string, attempt: number, before?: Before): Speech
   /** What watchers have heard of this attempt for certain; it may be a little more. */
@@ -85,20 +85,16 @@ export const answering =
     }
     const silence = watchSilence(after, () => announce(work, { turn: ask.turn, agent: ask.tier, status: 'waiting', ...known(draft) }))
     try {
-      const [past, passages, beginning] = await Promise.all([
+      const [past, passages, broke] = await Promise.all([
         history(work.tenant, work.actor, ask.messages),
         search(work.tenant, ask.text),
-        begun || ask.rounds.length > 0 ? '' : brokenOff(ask, work, said),
+        begun || ask.rounds.length > 0 || !models.continues(ask.tier) ? '' : brokenOff(ask, work, said),
       ])
+      const opening = openingOf(isMarked(broke) && passages.length > 0 ? '' : broke, voice)
       const cited: Citation[] = []
       const spoken = voice.text().slice(0, before?.from)
       let hasSpoken = false
-      let goesOn = false
       let ended = false
-      /** With the first word behind it: until then somebody else may answer, anew. */
-      const sayBeginning = () => {
-        if (goesOn && !hasSpoken) voice.say(beginning)
-      }
       const opened = (ticket: Ticket) => {
         if (before) return
         begun = { ticket, from: spoken.length }
@@ -112,21 +108,21 @@ export const answering =
           passages,
           cacheKey: `${work.tenant}:${ask.tier}`,
           ...(begun && { ticket: begun.ticket }),
-          ...(beginning && { beginning }),
+          ...(opening.text && { beginning: opening.text }),
         },
         { signal: work.signal, opened },
       )
       for await (const event of events) {
         if (event.t === 'text' || event.t === 'start') silence.broken() // of thoughts the watchers hear nothing
         if (event.t === 'text') {
-          if (event.d) sayBeginning()
+          if (event.d) opening.say()
           // A tool came between these words and those before.
           if (spoken && !hasSpoken && event.d) voice.say('\n\n')
           hasSpoken ||= event.d !== ''
           voice.say(event.d)
         } else if (event.t === 'start') {
           Object.assign(draft, { provider: event.provider, model: event.model })
-          goesOn = event.continues === true
+          opening.isDue = event.continues === true
           // Another one answers in the end: whoever comes next must not go on with the first.
           if (!before && begun && event.ticket !== begun.ticket.id) {
             begun = event.ticket ? { ...begun, ticket: { ...candidateOf(event), id: event.ticket } } : undefined
@@ -146,7 +142,7 @@ export const answering =
         } else if (event.t === 'end') {
           ended = true
           begun = undefined
-          sayBeginning() // it was the whole
+          opening.say() // it was the whole
           draft.reason = event.reason === 'pause' ? 'stop' : event.reason
         }
       }
@@ -169,11 +165,26 @@ function goneOn({ from, ticket }: Begun, text: string, models: AnswerNeeds['mode
   throw new ModelFault('lost', 'what was said before is not known here')
 }
 
-/** How the attempt before began, if it broke off in mid-sentence; nothing where that is not worth going on with or cannot be read. */
-async function brokenOff({ turn, resumes }: AnswerAsk, work: Work, said: AnswerNeeds['said']): Promise<string> {
-  const text = resumes === undefined ? '' : await said(work, turn, resumes).catch(() => '')
-  return text.length < WORTH ? '' : text
+/** The most that was kept of the attempts before which broke off in mid-sentence; nothing where it is not worth going on with. */
+async function brokenOff({ turn, attempt, resumes = attempt }: AnswerAsk, work: Work, said: AnswerNeeds['said']): Promise<string> {
+  const texts = await Promise.all(Array.from({ length: attempt - resumes }, (_, at) => said(work, turn, resumes + at)))
+  const longest = texts.reduce((most, text) => (text.length > most.length ? text : most), '')
+  return longest.length < WORTH ? '' : longest
 }
+
+/** It names passages by their numbers, which are others by now. */
+const isMarked = (text: string) => /\[\d{1,2}\]/.test(text)
+
+/** How an answer began that broke off. It is said with the first word behind it: until then somebody else may answer, anew. */
+const openingOf = (text: string, voice: Pick<Speech, 'say'>) => ({
+  text,
+  /** Whoever answers goes on behind it. */
+  isDue: false,
+  say() {
+    if (this.isDue) voice.say(text)
+    this.isDue = false
+  },
+})
 
 const candidateOf = ({ provider, model }: { provider: string; model: string }) => ({ provider, model }) as Omit<Ticket, 'id'>
 

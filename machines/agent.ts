@@ -22,9 +22,9 @@ export type AgentOutput = Spent &
     | { outcome: 'poor'; draft: Draft; why: string }
     /**
      * There is no draft. `lost`: whoever ran the work is gone; `cut`: the line broke in mid-stream. Neither says anything about the model.
-     * `rounds`: how often tools were asked before.
+     * `hasConsulted`: tools were asked before.
      */
-    | { outcome: 'fault'; why: string; kind: string; rounds: number }
+    | { outcome: 'fault'; why: string; kind: string; hasConsulted: boolean }
   )
 
 interface Context extends AgentInput, Spent {
@@ -66,10 +66,10 @@ export const agent = setup({
   id: 'agent',
   context: ({ input }) => ({ ...input, rounds: [], draft: null, fault: null, usage: nothing, cost: 0 }),
   initial: 'writing',
-  output: ({ context: { draft, fault, text, rounds, usage, cost } }): AgentOutput => {
+  output: ({ context: { draft, fault, text, usage, cost } }): AgentOutput => {
     const spent = { usage, cost }
     if (fault || !draft)
-      return { outcome: 'fault', ...(fault ?? { kind: 'fault', why: 'there is no draft' }), rounds: rounds.length, ...spent }
+      return { outcome: 'fault', ...(fault ?? { kind: 'fault', why: 'there is no draft' }), hasConsulted: draft !== null, ...spent }
     if (draft.reason === 'refusal' || draft.reason === 'filter')
       return { outcome: 'poor', draft, why: `the model declined (${draft.reason})`, ...spent }
     if (isThin({ draft, text })) return { outcome: 'poor', draft, why: 'the answer is too short', ...spent }

@@ -44,7 +44,7 @@ export interface AnswerAsk {
   brief?: string
   /** Why the tier below was not good enough. */
   feedback?: string
-  /** The attempt before, which broke off in mid-sentence: a model that can goes on behind its words. */
+  /** From this attempt to the one before all broke off in mid-sentence: a model that can goes on behind their words. */
   resumes?: number
   /** What the tools of the round before gave. */
   rounds: ToolRound[]

@@ -32,7 +32,7 @@ export interface TurnContext extends TurnInput {
   tries: number
   /** Drafts lost with the node that wrote them, or cut off in mid-stream. */
   losses: number
-  /** The last draft that was lost so, if it had asked no tool: what it said stands on nothing that is lost with it. */
+  /** Since this attempt each was lost so, and none had asked a tool: what they said stands on nothing that is lost with them. */
   resumes?: number
   tier: Tier
   classification: Classification | null

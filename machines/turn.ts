@@ -40,7 +40,7 @@ const sentences = {
 const isLost = (output: AgentOutput) => output.outcome === 'fault' && (output.kind === 'lost' || output.kind === 'cut')
 
 /** What it said stands for itself: no tool had told it anything. */
-const isWhole = (output: AgentOutput) => output.outcome === 'fault' && output.rounds === 0
+const isItsOwn = (output: AgentOutput) => output.outcome === 'fault' && output.hasConsulted === false
 
 const reasonOf = (output: AgentOutput) => (output.outcome === 'fault' && output.kind === 'cut' ? 'reply.cut' : 'node.lost')
 
@@ -68,7 +68,7 @@ export const turn = setup({
     noteWhy: assign((_, { why }: { why: string }) => ({ why })),
     noteLoss: assign(({ context }, output: AgentOutput) => ({
       losses: context.losses + 1,
-      ...(isWhole(output) && { resumes: context.attempt }),
+      resumes: isItsOwn(output) ? (context.resumes ?? context.attempt) : undefined,
     })),
     tellAdmin: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'admin', status: 'sorting' })),
     tellChecking: emit(({ context }) => ({ type: 'agent.status', turn: context.turn, agent: 'qa', status: 'checking' })),
@@ -78,7 +78,9 @@ export const turn = setup({
       attempt: context.attempt,
       reason,
     })),
-    widen: assign(({ context, event }) => (event.type === 'turn.widened' ? { messages: [...context.messages, event.message] } : {})),
+    widen: assign(({ context, event }) =>
+      event.type === 'turn.widened' ? { messages: [...context.messages, event.message], resumes: undefined } : {},
+    ),
     tellWidened: emit(({ context, event }) => ({
       type: 'turn.widened',
       turn: context.turn,
@@ -208,7 +210,7 @@ export const turn = setup({
           text: textOf(context),
           ...(context.classification?.brief && { brief: context.classification.brief }),
           ...(context.why && { feedback: context.why }),
-          ...(context.resumes === context.attempt - 1 && { resumes: context.resumes }),
+          ...(context.resumes && { resumes: context.resumes }),
         }),
         onDone: [
           {
@@ -310,7 +312,7 @@ export const turn = setup({
     },
     climbing: {
       entry: [
-        assign({ tries: ({ context }) => context.tries + 1 }),
+        assign({ tries: ({ context }) => context.tries + 1, resumes: undefined }),
         { type: 'retract', params: ({ context }) => ({ reason: context.why }) },
       ],
       always: [

@@ -165,7 +165,7 @@ export const settings = {
     'OLLAMA_CONTINUES',
     flag,
     false,
-    'its model goes on with an answer that broke off; most do, those that think first do not',
+    'its model goes on with an answer that broke off; one that thinks first, as qwen3:8b does, is asked anew',
   ),
   chatBaseUrl: optional(
     'CHAT_BASE_URL',

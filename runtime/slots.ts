@@ -38,7 +38,10 @@ export function slotsOf({ db, bus, models, knowledge, speeches, clock = systemCl
         history,
         search: (tenant, text) => knowledge.search(tenant, text),
         speech: ({ tenant, actor, id }, turn, attempt, before) => speeches.open({ tenant, actor, turn, attempt, work: id }, before),
-        said: ({ tenant, actor }, turn, attempt) => spokenText(db, tenant, actor, turn, attempt),
+        async said({ tenant, actor }, turn, attempt) {
+          await speeches.kept()
+          return spokenText(db, tenant, actor, turn, attempt)
+        },
         announce: ({ tenant, actor, id }, status) =>
           bus.publish({
             room: roomOf(tenant, actor),

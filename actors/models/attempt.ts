@@ -6,6 +6,8 @@ import type { Candidate } from './tiers.ts'
 
 export interface Attempt {
   candidate: Candidate
+  /** It was given a beginning. */
+  continues: boolean
   bill: Bill
   /** Resolves at the first token or at the end: true if there is something worth listening to. */
   begun: Promise<boolean>
@@ -61,6 +63,7 @@ export function attempt({ candidate, bill, provider, request, signal, opened }: 
 
   return {
     candidate,
+    continues: request.continues === true,
     bill,
     begun,
     async listen(listener) {

@@ -1,4 +1,4 @@
-/** Of a beginning that was given to be gone on with, some servers say all once more before they do (Mistral), others nothing. */
+/** A server that goes on with a beginning may repeat all of it first, as Mistral does, or nothing. */
 import type { Inlined } from './inlined.ts'
 import type { ModelEvent, ModelRequest } from './model.ts'
 

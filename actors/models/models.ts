@@ -23,6 +23,8 @@ export interface Models {
   /** Whom each tier would ask, in order. */
   describe(): { tier: Desk; provider: string; model: string }[]
   has(tier: Desk): boolean
+  /** Whether anybody whom this tier would ask goes on with a beginning. */
+  continues(tier: Desk): boolean
   /** Tokens of a text, by a local count. */
   count(text: string): number
   /** Quick judgements with probabilities; absent unless switched on. */
@@ -64,6 +66,7 @@ export function createModels({ settings, providers, clock = systemClock, random 
     cancel: ({ provider, id }) => all[provider]?.cancel?.(id),
     describe: () => desks.flatMap((tier) => candidates[tier].map((candidate) => ({ tier, ...candidate }))),
     has: (tier) => candidates[tier].length > 0,
+    continues: (tier) => candidates[tier].some(({ provider }) => all[provider]?.continues),
     count,
     ...(settings.decisions && settings.openaiApiKey
       ? { decide: createDecide({ apiKey: settings.openaiApiKey, baseUrl: settings.openaiBaseUrl, clock, prices: settings.prices }) }

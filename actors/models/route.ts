@@ -30,7 +30,8 @@ export type RoutedEvent = Exclude<ModelEvent, { t: 'usage' }> | { t: 'usage'; us
 
 /** One line for whoever keeps the log. */
 export interface Routing {
-  event: 'model.failed' | 'model.hedged'
+  /** `model.anew`: it cannot go on with what it was given, and is asked without. */
+  event: 'model.failed' | 'model.hedged' | 'model.anew'
   provider: string
   model: string
   kind?: FaultKind
@@ -63,7 +64,8 @@ const againSoon: FaultKind[] = ['overload', 'network', 'truncated']
 const passing: FaultKind[] = [...againSoon, 'rate', 'stall']
 
 /** Resolves when the last event was told. */
-export async function route(r: Route): Promise<void> {
+export async function route(given: Route): Promise<void> {
+  let r = given
   const over = (spent: typeof nothing, last: End | Fail) => {
     r.tell({ t: 'usage', ...spent })
     r.tell(last)
@@ -72,7 +74,7 @@ export async function route(r: Route): Promise<void> {
     if (!r.providers[r.ask.ticket.provider]?.cancel) return over(nothing, { ...unknownTicket })
     const run = call(r, r.ask.ticket)
     const outcome = await passOn(run, r.tell)
-    return over(run.bill.settle(), outcome.t === 'failed' ? outcome.fail : outcome.end)
+    return over(run.bill.settle(), 'end' in outcome ? outcome.end : outcome.t === 'failed' ? outcome.fail : unknownTicket)
   }
   let spent = nothing
   const failures: { candidate: Candidate; fail: Fail }[] = []
@@ -98,6 +100,13 @@ export async function route(r: Route): Promise<void> {
         const outcome = await passOn(run.winner, r.tell)
         spent = together(spent, run.winner.bill.settle())
 
+        if (outcome.t === 'anew') {
+          r.log({ event: 'model.anew', ...answered })
+          const { beginning: _, ...ask } = r.ask
+          r = { ...r, ask }
+          tries = 0
+          continue
+        }
         if (outcome.t === 'done') {
           r.breaker.succeeded(keyOf(answered))
           return over(spent, outcome.end)
@@ -136,7 +145,21 @@ const abortedFail: Fail = { t: 'fail', kind: 'abort', message: 'the call was abo
 
 const unknownTicket: Fail = { t: 'fail', kind: 'badreq', message: 'nobody here can read on what was begun there', partial: false }
 
-type Outcome = { t: 'done'; end: End | Fail } | { t: 'declined'; held: ModelEvent[]; end: End } | { t: 'failed'; fail: Fail }
+type Outcome =
+  | { t: 'done'; end: End | Fail }
+  | { t: 'declined'; held: ModelEvent[]; end: End }
+  | { t: 'failed'; fail: Fail }
+  /** It cannot go on with what it was given, and has not said a word. */
+  | { t: 'anew' }
+
+/**
+ * Whether what comes first behind a beginning shows that nothing will stand behind it: the server refuses such a request, or the model
+ * thinks, which it does in front of an answer and not in the midst of one.
+ */
+const isNoContinuation = (event: ModelEvent): boolean =>
+  event.t === 'think' ||
+  (event.t === 'fail' && (event.kind === 'badreq' || event.kind === 'context')) ||
+  (event.t === 'end' && event.reason !== 'stop')
 
 /** Thoughts pass at once. Calls and citations wait for a word or the end: those of a candidate that dies must never be acted on. */
 async function passOn(run: Attempt, tell: Route['tell']): Promise<Outcome> {
@@ -148,6 +171,8 @@ async function passOn(run: Attempt, tell: Route['tell']): Promise<Outcome> {
     held = []
   }
   const hear = (event: ModelEvent): boolean => {
+    if (run.continues && !visible && isNoContinuation(event)) outcome = { t: 'anew' }
+    if (outcome) return true
     // Whether it is partial is for us to know: a provider that threw cannot tell.
     if (event.t === 'fail') outcome = { t: 'failed', fail: { ...event, partial: visible } }
     else if (event.t === 'end') {

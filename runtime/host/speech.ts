@@ -58,6 +58,8 @@ export interface Speeches {
   speakers(): { place: Speaker; text(): string }[]
   /** Forgets what is of no use without its actor: speakers of other nodes, and those of this one who have said everything. */
   letGo(isGone: (actor: string) => boolean): void
+  /** Resolves once the log has been given everything that was said here so far. */
+  kept(): Promise<void>
   /** Nobody here says anything more. */
   silence(): void
   /** The attempt is over for its watchers: finished or withdrawn. */
@@ -223,6 +225,7 @@ export function createSpeeches({ bus, chunks, clock, wheel, stopped = () => fals
         if (!isForeign) chunks.disown(place)
       }
     },
+    kept: chunks.settle,
     silence() {
       for (const voice of voices.values()) voice.silenced = true
       voices.clear()

@@ -137,29 +137,32 @@ test('thoughts are not spoken', async () => {
 })
 
 const beginning = 'The sky is blue because its air scatters the light '
-const resumed = (...scripts: RoutedEvent[][]) => {
-  const asked: string[] = []
-  const made = stage(fakeModels(scripts), {
+/** Models that go on with a beginning, and a log that has this of each attempt. */
+const resumed = (script: RoutedEvent[], kept: (attempt: number) => string = () => beginning, wish: Partial<AnswerNeeds> = {}) => {
+  const read: string[] = []
+  const made = stage(fakeModels([script], { continues: true }), {
     said: async (_, turn, attempt) => {
-      asked.push(`${turn} ${attempt}`)
-      return beginning
+      read.push(`${turn} ${attempt}`)
+      return kept(attempt)
     },
+    ...wish,
   })
-  return { ...made, asked }
+  return { ...made, read, asked: () => made.models.asked[0]?.beginning }
 }
 const goesOn: RoutedEvent = { ...start, continues: true } as RoutedEvent
 
 test('an answer that broke off is gone on with by whoever can, and is one text', async () => {
-  const { answer, heard, models, asked } = resumed([goesOn, { t: 'text', d: '' }, { t: 'text', d: 'of the sun.' }, usage, stop])
+  const { answer, heard, asked, read } = resumed([goesOn, { t: 'text', d: '' }, { t: 'text', d: 'of the sun.' }, usage, stop])
   const draft = await answer({ attempt: 3, resumes: 2 })
-  assert.equal([asked, models.asked[0]?.beginning], [['t1 2'], beginning])
+  assert.equal([read, asked()], [['t1 2'], beginning])
   assert.equal(heard.said, ['', beginning, 'of the sun.'])
   assert.is(draft.text, `${beginning}of the sun.`)
 })
 
-test('an answer that broke off behind its last word is whole', async () => {
-  const { answer } = resumed([goesOn, usage, stop])
-  assert.is((await answer({ attempt: 2, resumes: 1 })).text, beginning)
+test('of several attempts that broke off the one that said most is gone on with', async () => {
+  const { asked, answer, read } = resumed([goesOn, usage, stop], (attempt) => beginning.slice(0, [0, 30, 50, 45][attempt]))
+  assert.is((await answer({ attempt: 4, resumes: 1 })).text, beginning.slice(0, 50))
+  assert.equal([read, asked()], [['t1 1', 't1 2', 't1 3'], beginning.slice(0, 50)])
 })
 
 test('whoever cannot go on with it answers anew, also in place of one who could', async () => {
@@ -169,17 +172,34 @@ test('whoever cannot go on with it answers anew, also in place of one who could'
   }
 })
 
-test('nothing is gone on with that nobody lost, that a tool has told, that is short, or that cannot be read', async () => {
+test('nothing is read of what nobody lost, of what a tool has told, or for models that cannot go on', async () => {
   const round = { calls: [{ id: 'c', name: 'search', args: {} }], results: [{ id: 'c', name: 'search', text: 'found' }] }
-  for (const wish of [{}, { attempt: 2, resumes: 1, rounds: [round] }]) {
-    const { answer, models, asked } = resumed([start, { t: 'text', d: 'Light.' }, usage, stop])
-    await answer(wish)
-    assert.equal([asked, models.asked[0]?.beginning], [[], undefined])
+  const light: RoutedEvent[] = [start, { t: 'text', d: 'Light.' }, usage, stop]
+  for (const [wish, models] of [
+    [{}],
+    [{ attempt: 2 }],
+    [{ attempt: 2, resumes: 1, rounds: [round] }],
+    [{ attempt: 2, resumes: 1 }, fakeModels([light])],
+  ] as const) {
+    const { answer, asked, read } = resumed(light, undefined, models && { models })
+    await answer(wish as Partial<AnswerAsk>)
+    assert.equal([read, asked(), models?.asked[0]?.beginning], [[], undefined, undefined])
   }
-  for (const said of [async () => 'The sky', () => Promise.reject(new Error('the store is away'))]) {
-    const { answer, models } = stage(fakeModels([says('Light.')]), { said })
-    assert.is((await answer({ attempt: 2, resumes: 1 })).text, 'Light.')
-    assert.is(models.asked[0]?.beginning, undefined)
+})
+
+test('what is short is not gone on with, nor what names passages by numbers that are others by now', async () => {
+  const light: RoutedEvent[] = [start, { t: 'text', d: 'Light.' }, usage, stop]
+  const marked = `${beginning}[2] and `
+  const search = async () => [passage('a')]
+  for (const [kept, wish, beginsWith] of [
+    ['The sky', {}, undefined],
+    [marked, { search }, undefined],
+    [marked, {}, marked],
+    [beginning, { search }, beginning],
+  ] as const) {
+    const { answer, asked } = resumed(light, () => kept, wish)
+    await answer({ attempt: 2, resumes: 1 })
+    assert.is(asked(), beginsWith)
   }
 })
 
@@ -416,14 +436,14 @@ test('an answer that another began is read, and nothing is asked', async () => {
 })
 
 test('an answer that another began is read, also where it had broken off before', async () => {
-  const { fill, models, asked } = resumed([
+  const { fill, read, asked } = resumed([
     { ...start, ticket: 'resp_1' } as RoutedEvent,
     { t: 'text', d: `${beginning}of the sun.` },
     usage,
     stop,
   ])
   await fill(ask({ attempt: 3, resumes: 2 }), work({ attempt: 2, kept: begun }))
-  assert.equal([asked, models.asked[0]?.beginning], [['t1 3'], undefined])
+  assert.equal([read, asked()], [['t1 3'], undefined])
 })
 
 test('what cannot be read on is lost, whatever the reason', async () => {

@@ -44,8 +44,8 @@ export const says = (text: string, wish: { reason?: 'stop' | 'length'; usage?: {
 /** Scripts are used up in order, the last one for all that follow; `silence` ends only when aborted. */
 export function fakeModels(
   scripts: Script[],
-  wish: { admin?: boolean; decide?: Decide } = {},
-): Pick<Models, 'stream' | 'has' | 'count' | 'decide' | 'cancel'> & { asked: Ask[]; cancelled: Ticket[] } {
+  wish: { admin?: boolean; decide?: Decide; continues?: boolean } = {},
+): Pick<Models, 'stream' | 'has' | 'count' | 'decide' | 'cancel' | 'continues'> & { asked: Ask[]; cancelled: Ticket[] } {
   const asked: Ask[] = []
   const cancelled: Ticket[] = []
   return {
@@ -54,6 +54,7 @@ export function fakeModels(
     cancel: (ticket) => void cancelled.push(ticket),
     count,
     has: (tier) => tier !== 'admin' || wish.admin === true,
+    continues: () => wish.continues === true,
     ...(wish.decide && { decide: wish.decide }),
     async *stream(ask, { signal, opened }) {
       asked.push(ask)

@@ -83,7 +83,10 @@ test('a short answer to a short question is an answer', () => {
 
 test('a failed call ends as a fault that says its kind', () => {
   const output = outputOf({ answer: failing('overloaded') })
-  assert.equal({ ...output, usage: 0 }, { outcome: 'fault', kind: 'overloaded', why: 'it is overloaded', rounds: 0, usage: 0, cost: 0 })
+  assert.equal(
+    { ...output, usage: 0 },
+    { outcome: 'fault', kind: 'overloaded', why: 'it is overloaded', hasConsulted: false, usage: 0, cost: 0 },
+  )
 })
 
 test('a fault that says nothing is a fault all the same', () => {

@@ -172,12 +172,17 @@ test('a reply that is cut off in mid-stream is withdrawn and written again by th
   assert.is(story.events('reply.retracted')[0]?.reason, 'reply.cut')
 })
 
-test('who writes again is told which attempt broke off, unless it had asked a tool or the question is another by now', () => {
+test('who writes again is told since when attempts broke off, unless one had asked a tool or the question is another by now', () => {
   const resumed = (...answer: unknown[]) => asks(play(turn, { classify: sorted('trivial'), answer })).map(({ resumes }) => resumes)
-  assert.equal(resumed(lost, failing('cut'), draft()), [undefined, 1, 2])
+  assert.equal(resumed(lost, failing('cut'), draft()), [undefined, 1, 1])
   assert.equal(resumed(draft(''), lost, draft()), [undefined, undefined, 2], 'what was poor is not gone on with')
+  assert.equal(resumed(lost, draft(''), lost, draft()), [undefined, 1, undefined, 3])
   const tool = draft('Let me see.', { reason: 'tool', calls: [{ id: 'c', name: 'search', args: {} }] })
   assert.equal(resumed(lost, tool, lost, draft()), [undefined, 1, 1, undefined])
+  assert.equal(
+    asks(play(turn, { answer: [tool, draft()], consult: lost })).map(({ resumes }) => resumes),
+    [undefined, undefined],
+  )
   const story = play(turn, { classify: sorted('trivial'), answer: [lost, never, draft()] })
   story.hears(widened('m2', 'and the sea?'))
   assert.equal(

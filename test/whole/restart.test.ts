@@ -1,7 +1,7 @@
 /** The whole program in a process of its own: started, killed in mid-sentence, started again, told to stop. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -115,7 +115,7 @@ for (const [name, use] of stores) {
     use(async (store) => {
       const models = { ...modelsAt(double, 'chat'), CHAT_CONTINUATION: 'prefix' }
       const { nexus, client, conversation } = await midSentence(store, { text: words(200), pace: 15 }, models)
-      await until(() => client.heard.filter(([one]) => one === 'reply.delta').length > 10, 'some words')
+      await until(() => client.heard.filter(([one]) => one === 'reply.delta').length > 40, 'words that are in the log by now')
       await nexus.kill('SIGKILL')
       const so = read(reading(), client.heard)
       const cursor = cursorOf(so)
@@ -199,7 +199,9 @@ test('who asks again a second later does not wait for replies', async () => {
   client.close()
 })
 
-if (process.platform === 'linux')
+const line = await readFile('/proc/sys/net/core/somaxconn', 'utf8').then(Number, () => 0)
+if (line < 1_024) console.log(`left out: a crowd that waits, as the system lets ${line || 'an unknown number of'} connections wait`)
+else
   test('a process that stands still for a moment turns nobody away', async () => {
     const nexus = await startNexus({ DATA_DIR: ':memory:' })
     const { hostname, port } = new URL(nexus.url)

@@ -104,6 +104,41 @@ test('who can is given the beginning of an answer that broke off, each in its ow
   }
 })
 
+test('whoever cannot go on with a beginning after all is asked once more without it, and nobody is told that it failed', async () => {
+  const beginning = 'The sky is blue because its air scatters '
+  const anew: Parameters<typeof double.next>[0][] = [
+    { fault: { status: 400 } },
+    { fault: { status: 400, body: { error: { code: 'context_length_exceeded', message: 'This is too long.' } } } },
+    { think: 'Let me think.', text: 'of light' },
+    { text: [], end: 'length' },
+    { text: [], end: 'filter' },
+  ]
+  for (const script of anew) {
+    double.next(script, 'chat')
+    double.next({ think: 'Hm.', text: 'Light scatters.' }, 'chat')
+    const lines: string[] = []
+    const models = createModels({
+      settings: { ...settings, ceo: 'chat/llama,', chatContinuation: 'assistant' },
+      clock: patient(),
+      log: ({ event }) => lines.push(event),
+    })
+    assert.is(models.continues('ceo'), true)
+    const messages = [{ role: 'user' as const, text: 'Why?' }]
+    const before = double.requests.length
+    const events = await within(5_000, all(models.stream({ tier: 'ceo', system: 's', messages, beginning }, { signal: quiet() })))
+    assert.equal([textOf(events), only(events, 'end')[0]?.reason, lines], ['Light scatters.', 'stop', ['model.anew']])
+    assert.is(only(events, 'start').at(-1)?.continues, undefined)
+    const sent = double.requests.slice(before).map(({ body }) => (body.messages as { role: string }[]).at(-1)?.role)
+    assert.equal(sent, ['assistant', 'user'])
+  }
+  assert.is(createModels({ settings, clock: patient() }).continues('ceo'), false)
+  // Once a word stands behind it, it is gone on with.
+  double.next({ text: 'of light', end: 'length' }, 'chat')
+  const models = createModels({ settings: { ...settings, ceo: 'chat/llama,', chatContinuation: 'assistant' }, clock: patient() })
+  const events = await within(5_000, all(models.stream({ tier: 'ceo', system: 's', messages: [], beginning }, { signal: quiet() })))
+  assert.equal([textOf(events), only(events, 'end')[0]?.reason], ['of light', 'length'])
+})
+
 test('OPENAI_API=chat speaks chat completions to the server behind OPENAI_BASE_URL', async () => {
   const events = await speak({ ceo: 'gpt-6-astra,', openaiApi: 'chat' }, patient())
   assert.is(textOf(events), 'chat as gpt-6-astra')
