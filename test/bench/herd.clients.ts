@@ -28,7 +28,8 @@ const PATIENCE = 20_000
 /** Connections of one process that are made at once before the herd. */
 const ENTERING = 16
 
-const faults = { gaps: 0, duplicates: 0, differences: 0, retries: 0 }
+/** `repeated`: words that were sent once more, which a client leaves out by their offset: an owner has not said in time how far it was. */
+const faults = { gaps: 0, duplicates: 0, repeated: 0, differences: 0, retries: 0 }
 let readers: Reader[] = []
 
 /** What socket.io-client keeps to itself: the WebSocket below. */
@@ -45,7 +46,7 @@ function hear(reader: Reader, name: string, { seq, turn = '', attempt = 0, offse
   if (name === 'reply.delta') {
     if (turn !== reader.turn || attempt !== reader.attempt) Object.assign(reader, { turn, attempt, text: '' })
     if (offset > reader.text.length) faults.gaps++
-    if (offset < reader.text.length) faults.duplicates++
+    if (offset < reader.text.length) faults.repeated++
     reader.text += text.slice(Math.max(0, reader.text.length - offset))
   }
   if (name === 'reply.finished' && message) {
