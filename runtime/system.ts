@@ -51,6 +51,7 @@ export interface System {
 
 /** Milliseconds over which the sockets of a node that leaves go elsewhere. */
 const SPREAD = 5_000
+
 /**
  * Connections that may wait to be taken in, as far as the system lets them (Linux: net.core.somaxconn, 4,096 unless set). Where Node's own 511
  * are full the system hears no more knocks, and whoever knocks in vain does so again after 1, 3, 7 and 15 seconds.

@@ -1,11 +1,11 @@
 /** Any server that speaks OpenAI's chat completions: vLLM, llama.cpp, TGI, LiteLLM, OpenRouter. Each bends the format a little. */
 import type OpenAI from 'openai'
 import { inventedIds, toolReady } from './arguments.ts'
+import { withoutEcho } from './echo.ts'
 import { faultOfCode } from './fault.ts'
 import { honest } from './honest.ts'
 import { thoughtsApart } from './inlined.ts'
 import type { EndReason, ModelEvent, ModelMessage, ModelRequest, Provider } from './model.ts'
-import { withoutEcho } from './echo.ts'
 import { type Fetch, type Wire, wire } from './wire.ts'
 
 type Delta = OpenAI.Chat.Completions.ChatCompletionChunk.Choice.Delta
