@@ -65,6 +65,12 @@ export async function enterNode(
   return row.outcome === 'entered'
 }
 
+/** Whoever has this name, dead or alive. */
+export async function lifeOf({ sql }: Home, node: string): Promise<string | undefined> {
+  const [row] = await sql<{ life: string }[]>`select life from nodes where node = ${node}`
+  return row?.life
+}
+
 export interface StoredNode {
   node: string
   life: string

@@ -16,6 +16,8 @@ interface Running {
 export function createJobs({ clock, log }: { clock: Clock; log: Log }) {
   const known = new Map<string, Job>()
   const running = new Map<string, Running>()
+  /** Those that were told to end and have not yet: nothing of their name begins before. */
+  const ending = new Map<string, Promise<void>>()
 
   async function run(name: string, job: Job, { signal }: AbortController) {
     while (!signal.aborted) {
@@ -26,6 +28,17 @@ export function createJobs({ clock, log }: { clock: Clock; log: Log }) {
     }
   }
 
+  function end(name: string) {
+    const one = running.get(name)
+    if (!one) return
+    running.delete(name)
+    one.controller.abort()
+    const over = one.over.finally(() => {
+      if (ending.get(name) === over) ending.delete(name)
+    })
+    ending.set(name, over)
+  }
+
   return {
     add: (name: string, job: Job) => void known.set(name, job),
     names: () => [...known.keys()],
@@ -33,23 +46,16 @@ export function createJobs({ clock, log }: { clock: Clock; log: Log }) {
       const job = known.get(name)
       if (!job || running.has(name)) return
       const controller = new AbortController()
-      const one: Running = { controller, over: Promise.resolve() }
-      running.set(name, one)
-      one.over = run(name, job, controller).finally(() => {
-        if (running.get(name) === one) running.delete(name)
-      })
+      const begin = () => run(name, job, controller)
+      running.set(name, { controller, over: ending.get(name)?.then(begin) ?? begin() })
     },
     /** Resolves when it does not run any more. */
     async stop(name: string): Promise<void> {
-      const one = running.get(name)
-      if (!one) return
-      running.delete(name)
-      one.controller.abort()
-      await one.over
+      end(name)
+      await ending.get(name)
     },
     stopAll: () => {
-      for (const { controller } of running.values()) controller.abort()
-      running.clear()
+      for (const name of running.keys()) end(name)
     },
   }
 }

@@ -10,5 +10,6 @@ export function redisLease({ redis, prefix }: { redis: Redis; prefix: string }):
     renew: async (life, ms) => (await redis.pexpire(keyOf(life), ms)) === 1,
     give: async (life, ms) => void (await redis.set(keyOf(life), '1', 'PX', ms)),
     runs: async (life) => (await redis.exists(keyOf(life))) === 1,
+    end: async (life) => void (await redis.del(keyOf(life))),
   }
 }

@@ -6,4 +6,6 @@ export interface Lease {
   give(life: string, ms: number): Promise<void>
   /** Whether it runs; rejects when nobody can say. */
   runs(life: string): Promise<boolean>
+  /** This life is over, and whoever has what it had need not wait: it is to find nothing here that says otherwise. */
+  end(life: string): Promise<void>
 }

@@ -6,7 +6,7 @@
  * `FENCE`, no word after `SILENCE`, and the others wait for `LEASE`. After its silence it is a new life, to which nothing belongs.
  */
 import { randomUUID } from 'node:crypto'
-import { type StoredNode, beatNode, buryNode, drainNode, enterNode, leaveNode, nameJob } from '../../sql/cluster.ts'
+import { type StoredNode, beatNode, buryNode, drainNode, enterNode, leaveNode, lifeOf, nameJob } from '../../sql/cluster.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Lane } from '../../sql/lane.ts'
 import type { Clock } from '../host/clock.ts'
@@ -118,7 +118,12 @@ export function createMembership(needs: MembershipNeeds): Membership {
   const jobs = createJobs({ clock, log })
   const holdings = createHoldings({
     life: () => (state === 'in' ? me.life : undefined),
-    jobs,
+    jobs: {
+      ...jobs,
+      start(name) {
+        if (!proof.isUnconfirmed()) jobs.start(name)
+      },
+    },
     on: {
       lost: on.lost,
       gained: on.gained,
@@ -137,6 +142,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     isFenced,
     // Where nobody can say, it may: for as long as it could be proven there without the store.
     runsElsewhere: async ({ life, age }) => lease !== undefined && (await soon(lease.runs(life), age < LATEST_BEAT)),
+    over: endElsewhere,
     inTime: (work) => Promise.race([work, new Promise<void>((resolve) => clock.after(PATIENCE, resolve))]),
     log,
     on,
@@ -155,19 +161,28 @@ export function createMembership(needs: MembershipNeeds): Membership {
   async function enter() {
     // Where a session that nobody has any more still holds it, the lease in the store says whether the name is free.
     const hasLock = lock !== undefined && (await lock.take())
+    const before = lease && (await lifeOf(lane, node))
+    if (before && !hasLock && (await soon(lease.runs(before), false))) throw new NameTaken(node)
     const began = clock.ticks()
     const entry = { ...me, machines, version, url: url(), application, hasLock, lease: LEASE }
     if (!(await enterNode(lane, entry))) throw new NameTaken(node)
     proof.begins(began)
     state = 'in'
+    if (before) endElsewhere(before)
     await on.born(me)
     if (lease) await soon(lease.give(me.life, LEASE), undefined) // the beat tries again
   }
 
-  /** Others may take us for dead from now on. */
+  /** A life that is over may be cut off from the store alone, and would go on by what is proven elsewhere. */
+  function endElsewhere(life: string) {
+    if (lease) void soon(lease.end(life), undefined)
+  }
+
+  /** Others may take us for dead from now on: what must run once may run there. */
   function doubt() {
     if (state !== 'in') return
     proof.doubted(clock.ticks())
+    jobs.stopAll()
     void look()
     void renewElsewhere()
   }
@@ -248,7 +263,9 @@ export function createMembership(needs: MembershipNeeds): Membership {
       toldDraining = true
       on.drained()
     }
-    if (lease && !(await soon(lease.renew(me.life, LEASE), true))) await soon(lease.give(me.life, LEASE), undefined)
+    // Gone may mean that we were buried since.
+    if (lease && !(await soon(lease.renew(me.life, LEASE), true)) && !proof.isUnconfirmed())
+      await soon(lease.give(me.life, LEASE), undefined)
     // Not while we have just come back ourselves: those who are late may be about to.
     if (proof.contact() >= LEASE && (await takeover.buryLate())) again = true
     isBalancing = true
@@ -320,7 +337,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   /** Between beats, so that a slow store alone silences nobody. */
   async function renewElsewhere() {
     if (!lease || renewing || state !== 'in' || proof.isStoreless()) return
-    if (!proof.isStoreLate() && !proof.isDoubted()) return
+    if (!proof.isStoreLate() && !proof.isUnconfirmed()) return
     const began = clock.ticks()
     renewing = true
     const { life } = me

@@ -25,9 +25,9 @@ export interface Proof {
   doubted(at: number): void
   /** Milliseconds since the last proof. */
   age(): number
-  /** Not proven since others may take us for dead. */
-  isDoubted(): boolean
-  /** The same for so long that whoever was given what we had may be speaking. */
+  /** Others may take us for dead, and the store has not said since that we are not. */
+  isUnconfirmed(): boolean
+  /** Nor was it proven elsewhere, for so long that whoever was given what we had may be speaking. */
   isDoubtful(): boolean
   /** Milliseconds for which the store has answered without a break. */
   contact(): number
@@ -41,7 +41,6 @@ export function createProof(clock: Pick<Clock, 'ticks'>): Proof {
   let byStore = Number.NEGATIVE_INFINITY
   let inContact = Number.NEGATIVE_INFINITY
   let doubtful = Number.NEGATIVE_INFINITY
-  const isDoubted = () => doubtful > proven
   return {
     begins(at) {
       proven = byStore = inContact = at
@@ -60,8 +59,8 @@ export function createProof(clock: Pick<Clock, 'ticks'>): Proof {
     doubted(at) {
       doubtful = at
     },
-    isDoubted,
-    isDoubtful: () => isDoubted() && clock.ticks() - doubtful > DOUBT,
+    isUnconfirmed: () => doubtful > byStore,
+    isDoubtful: () => doubtful > proven && clock.ticks() - doubtful > DOUBT,
     age: () => clock.ticks() - proven,
     contact: () => byStore - inContact,
     isStoreLate: () => clock.ticks() - byStore > 1.5 * BEAT,

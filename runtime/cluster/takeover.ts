@@ -21,6 +21,8 @@ interface Needs {
   isFenced(): boolean
   /** Whether a lease runs that is kept elsewhere; `age`: milliseconds since it was last seen in the store. */
   runsElsewhere(late: { life: string; age: number }): Promise<boolean>
+  /** This life was buried. */
+  over(life: string): void
   /** Resolves once this is over, or the time of a step is. */
   inTime(work: Promise<unknown>): Promise<unknown>
   log: Log
@@ -32,7 +34,7 @@ interface Needs {
   }
 }
 
-export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced, runsElsewhere, inTime, log, on }: Needs) {
+export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced, runsElsewhere, over, inTime, log, on }: Needs) {
   let toldOrphans = 0
 
   const portions = <T>(all: T[]) =>
@@ -47,7 +49,10 @@ export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced
 
   /** The two go out together, and the store does the one before the other. */
   async function bury(dead: { node: string; life: string }, by: 'lock' | 'lease'): Promise<boolean> {
-    const burying = buryNode(lane, dead.life, by, leaseTime)
+    const burying = buryNode(lane, dead.life, by, leaseTime).then((done) => {
+      if (done) over(dead.life)
+      return done
+    })
     const claiming = claim(bequestOf(dead.life, holdings.chart(), leaseTime)).catch((): Move[] => [])
     const buried = await burying.finally(async () => tell(await claiming))
     if (buried) on.news([])

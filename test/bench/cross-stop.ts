@@ -51,8 +51,19 @@ async function stopped(databaseUrl: string, redisUrl: string | undefined, short:
       for (let at = 0; at < (round < 0 ? 5 : each); at++) took.push(await stop(await ask(fleet.conversationAt(0))))
       if (round >= 0) atOwner.push(took)
     }
-    const atThird = await afterHandOver(ground, fleet, each, ask, stop)
-    return [...told(`${by}: the call is at A`, atOwner), ...told(`${by}: the call is at C, which has given it to A`, [atThird])]
+    const [meanwhile, ...after] = await afterHandOver(ground, fleet, each, ask, stop)
+    return [
+      ...told(`${by}: the call is at A`, atOwner),
+      ...told(`${by}: the call is at C, which has given it to A`, [after]),
+      {
+        what: `${by}: said while A still takes over`,
+        unit: 'ms',
+        ours: [(meanwhile as Stopped).ms],
+        // What a hand-over may hold up.
+        bar: { of: 'ours', most: 300 },
+        note: `one stop; A fetches ${after.length + 1} conversations meanwhile`,
+      },
+    ]
   } finally {
     await fleet?.close()
     await Promise.all([double.close(), clients.close()])
@@ -71,7 +82,7 @@ interface Asked {
   mark: string
 }
 
-/** C begins to answer and gives everything away; the calls go on there. */
+/** C begins to answer and gives everything away; the calls go on there. The first stop comes while their actors are still fetched. */
 async function afterHandOver(
   ground: Ground,
   fleet: Fleet,

@@ -10,6 +10,8 @@ import { startWorker, type Worker } from './worker.ts'
 const STREAMS = 64
 /** Milliseconds from one moment to the next: above what the post waits between two batches. */
 const APART = { redis: 4, notify: 16 }
+/** Rounds before the first that counts: 16 frames in 4 ms are so few that V8 has compiled their path for good after about five. */
+const WARM = 5
 
 export const relay: Benchmark = {
   name: 'relay',
@@ -67,14 +69,14 @@ async function across(databaseUrl: string, redisUrl: string | undefined, apart: 
       return { each: (all - idle) / frames, together: (now.sent - posted.sent) / Math.max(1, now.batches - posted.batches) }
     }
 
-    const rounds = short ? 1 : 5
+    const [warm, rounds] = short ? [1, 1] : [WARM, 7]
     const ms = short ? 500 : 2_000
     const by = redis ? 'Redis' : 'NOTIFY'
     const rows: Row[] = []
     for (const together of [16, 1]) {
       const figures = { ours: [] as number[], bare: [] as number[] }
       let batch = 0
-      for (let round = -1; round < rounds; round++) {
+      for (let round = -warm; round < rounds; round++) {
         const remote = await speak(far, there, together, ms)
         const local = await speak(near, here, together, ms)
         if (round < 0) continue

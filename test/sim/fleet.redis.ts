@@ -41,6 +41,7 @@ export function createSimRedis(time: Time) {
           }),
         give: (life, ms) => ask(() => void until.set(life, time.ticks() + ms)),
         runs: (life) => ask(() => runs(life)),
+        end: (life) => ask(() => void until.delete(life)),
       }
     },
   }

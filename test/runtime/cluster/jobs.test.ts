@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createJobs, pause } from '../../../runtime/cluster/jobs.ts'
 import { silent } from '../../../runtime/watch/log.ts'
-import { handClock } from '../../support/clock.ts'
+import { handClock, settled } from '../../support/clock.ts'
 import { within } from '../../support/within.ts'
 
 test('a job runs while its shard is here, once, and its end is awaited', async () => {
@@ -28,6 +28,29 @@ test('a job runs while its shard is here, once, and its end is awaited', async (
   assert.is(running, 1)
   jobs.stopAll()
   await within(1_000, jobs.stop('poll'))
+})
+
+test('a job that takes its time to end is begun again no sooner', async () => {
+  const jobs = createJobs({ clock: handClock(), log: silent })
+  let letGo = () => {}
+  let begun = 0
+  jobs.add('slow', async (signal) => {
+    begun++
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => (letGo = resolve)))
+  })
+  jobs.start('slow')
+  jobs.stopAll()
+  jobs.start('slow')
+  jobs.stopAll()
+  jobs.start('slow')
+  await settled(1)
+  assert.is(begun, 1)
+  letGo()
+  await settled(1)
+  assert.is(begun, 2, 'one was not wanted any more before it could begin')
+  const stopped = jobs.stop('slow')
+  letGo()
+  await within(1_000, stopped)
 })
 
 test('a job that fails is begun again after a while, and not once it is stopped', async () => {

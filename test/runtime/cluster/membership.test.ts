@@ -44,6 +44,7 @@ async function withMember(
 ) {
   await db.sql`delete from nodes`
   await db.sql`update shards set life = null, node = null`
+  await db.sql`delete from shards where name is not null`
   const ghost = hasGhost ? await db.sql.reserve() : undefined
   if (ghost) await ghost`select pg_advisory_lock(${lockKey('n1')})`
   const clock = handClock()
@@ -53,7 +54,14 @@ async function withMember(
   let beats = 0
   let proving = 0
   let isElsewhere: boolean | undefined = true
-  const saysElsewhere = () => isElsewhere ?? Promise.reject(new Error('nobody can say'))
+  let asked = () => {}
+  const saysElsewhere = () => {
+    const is = isElsewhere
+    asked()
+    return is ?? Promise.reject(new Error('nobody can say'))
+  }
+  const given: string[] = []
+  const ended: string[] = []
   let isAway = false
   let lose = () => {}
   let giving = Promise.resolve()
@@ -75,9 +83,10 @@ async function withMember(
     lost: (hear: () => void) => void (lose = hear),
   }
   const lease: Lease = {
-    give: async () => {},
+    give: async (life) => void given.push(life),
     renew: async () => saysElsewhere(),
     runs: async () => saysElsewhere(),
+    end: async (life) => void ended.push(life),
   }
   let lives = 0
   const watched = new Set<number>()
@@ -132,9 +141,15 @@ async function withMember(
         await until(() => beats > before && proving === 0, 'the beat')
       },
       lose: () => lose(),
-      elsewhere: (is) => (isElsewhere = is),
+      elsewhere: (is, then = () => {}) => {
+        isElsewhere = is
+        asked = then
+      },
+      given,
+      ended,
       setClock: (by) => (set += by),
       pass: clock.pass,
+      move: clock.move,
       async live(ms) {
         for (let left = ms; left > 0; left -= 1_000) {
           await clock.pass(1_000)
@@ -202,9 +217,14 @@ interface Given {
   beaten(use: () => void): Promise<void>
   /** Its line ends. */
   lose(): void
-  /** Whether the leases beside the store run; undefined: nobody can say. */
-  elsewhere(is: boolean | undefined): void
+  /** Whether the leases beside the store run, undefined: nobody can say; and what happens when somebody asks. */
+  elsewhere(is: boolean | undefined, then?: () => void): void
+  /** The lives to which a lease beside the store was given, and of which it was ended. */
+  given: readonly string[]
+  ended: readonly string[]
   pass(ms: number): Promise<void>
+  /** At once. */
+  move(ms: number): void
   /** Time goes by, with a look a second. */
   live(ms: number): Promise<void>
   /** Somebody sets the clock of this machine. */
@@ -317,12 +337,15 @@ for (const variant of stores()) {
   )
 
   about(
-    'whose lock went with its line asks elsewhere at once',
+    'whose lock went with its line asks elsewhere at once, and again and again: it may be buried any time',
     async ({ member, torn, gone, elsewhere }) => {
       await torn(0)
       elsewhere(undefined)
       await gone(DOUBT + 1)
       assert.is(member.isDoubtful(), false)
+      elsewhere(false)
+      await gone(CHECK)
+      assert.is(member.isDoubtful(), true)
     },
     { hasLock: true },
   )
@@ -451,6 +474,79 @@ for (const variant of stores()) {
     elsewhere(false)
     assert.is(await seen(LEASE + 1_000), false)
   })
+
+  about('of a life that is buried nothing is left elsewhere that would prove it', async ({ member, db, live, elsewhere, ended }) => {
+    elsewhere(false)
+    await live(LEASE + 1_000)
+    await enterNode(db, neighbour)
+    await member.look()
+    assert.equal(ended, [])
+    await db.sql`update nodes set beat_at = now() - ${`${LEASE + 1} milliseconds`}::interval where life = 'n2.1'`
+    await member.look()
+    await member.look()
+    assert.equal(ended, ['n2.1'])
+  })
+
+  about('a name is taken as long as its lease runs elsewhere, and nothing of it is left there after', async (given) => {
+    const { member, db, told, elsewhere, ended } = given
+    const other = async (life: string) => {
+      await db.sql`delete from nodes`
+      await enterNode(db, { ...neighbour, node: 'n1', life })
+      await db.sql`update nodes set beat_at = now() - ${`${LEASE + 1} milliseconds`}::interval`
+    }
+    await other('old')
+    elsewhere(false)
+    await member.look()
+    await member.look()
+    assert.equal([told, ended], [['born n1.1', 'surrendered', 'born n1.2'], ['old']])
+    elsewhere(true)
+    await other('older')
+    for (let looks = 0; looks < 5 && !told.includes('ousted'); looks++) await member.look()
+    assert.equal([told.slice(3, 5), ended], [['surrendered', 'ousted'], ['old']])
+  })
+
+  about(
+    'whose line ends while it is proven elsewhere is given no lease there that was ended meanwhile',
+    async ({ member, given, elsewhere, lose, move }) => {
+      elsewhere(false)
+      await member.look()
+      const before = given.length
+      assert.ok(before > 1, 'what was wiped is given anew')
+      elsewhere(false, () => {
+        elsewhere(undefined)
+        move(1) // no two things are of the same moment
+        lose()
+      })
+      await member.look()
+      assert.is(given.length, before)
+    },
+    { hasLock: true },
+  )
+
+  about(
+    'what must run once ends in the moment in which heirs may begin it, and begins again once the store has said that there are none',
+    async ({ member, told, torn, gone, away }) => {
+      let running = 0
+      member.job('poll', async (signal) => {
+        running++
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+        running--
+      })
+      await until(() => running === 1, 'the job')
+      await torn(0)
+      await settled(1)
+      assert.is(running, 0)
+      // That others have moved says nothing of it.
+      member.hear([{ shard: 7, epoch: 1_000, life: 'n2.1' }])
+      // Nor does a lease elsewhere: it would have been there as well, had we been buried.
+      await gone(DOUBT + CHECK)
+      assert.equal([running, member.isDoubtful(), told.includes('surrendered')], [0, false, false])
+      await away(0)
+      await member.look()
+      await until(() => running === 1, 'the job')
+    },
+    { hasLock: true },
+  )
 
   about('who was buried begins a new life, whatever is proven elsewhere', async ({ member, db, told }) => {
     await db.sql`delete from nodes`
