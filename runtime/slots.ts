@@ -46,7 +46,7 @@ export function slotsOf({ db, bus, models, knowledge, speeches, clock = systemCl
           bus.publish({
             room: roomOf(tenant, actor),
             name: 'agent.status',
-            payload: { conversation: actor, ...status, at: Date.now() },
+            payload: { conversation: actor, ...status, at: clock.now() },
             work: id,
           }),
         clock: () => performance.now(),

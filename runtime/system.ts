@@ -116,6 +116,7 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
   opened.push(() => cluster?.leave())
   const bus = cluster?.relay ?? local
   const ownership = cluster?.membership ?? aloneOwnership({ db, me: { node, life: randomUUID() }, clock: systemClock, log })
+  const clock = cluster?.clock ?? systemClock
   const metrics = createMetrics()
   const knowledge = createKnowledge(db, Date.now)
   await knowledge.add(demo.id, {
@@ -132,13 +133,14 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     bus,
     log,
     ownership,
-    ...(cluster && { others: cluster.others, clock: cluster.clock }),
+    clock,
+    ...(cluster && { others: cluster.others }),
     refused: metrics.fenced,
     observe(step) {
       metrics.step(step)
       housekeeping.noteStep()
     },
-    slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches }),
+    slots: (speeches) => slotsOf({ db, bus, models, knowledge, speeches, clock }),
   })
   opened.push(() => engine.stop(0))
   const stage = cluster?.relay ?? ownStage(engine)

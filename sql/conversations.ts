@@ -11,7 +11,8 @@ export interface Conversation {
   attention: 'automated' | 'human'
   seq: number
   cleared: number
-  lastAt: number
+  /** Milliseconds since anything happened in it, by the store's clock. */
+  idle: number
 }
 
 export interface StoredEvent {
@@ -19,6 +20,8 @@ export interface StoredEvent {
   name: string
   payload: Record<string, unknown>
 }
+
+const idle = (sql: Database['sql']) => sql`extract(epoch from clock_timestamp())::float8 * 1000 - last_at as idle`
 
 const messageColumns = (sql: Transaction) => sql`id, seq, role, text, parts, turn, agent, citations, at`
 
@@ -29,7 +32,7 @@ const messageOf = (row: Record<string, unknown>): Message =>
 /** `taken`: another tenant has begun a conversation of this id, so that it cannot be begun again. Nothing else is told of it. */
 export async function findConversation({ sql }: Database, tenant: string, id: string): Promise<Conversation | 'taken' | undefined> {
   const [row] = await sql<[Conversation & { taken: boolean }]>`
-    select id, owner, channel, title, state, attention, seq, cleared, last_at as "lastAt", taken from find_conversation(${tenant}, ${id})
+    select id, owner, channel, title, state, attention, seq, cleared, ${idle(sql)}, taken from find_conversation(${tenant}, ${id})
   `
   const { taken, ...conversation } = row
   return taken ? 'taken' : conversation.id === null ? undefined : conversation
@@ -51,7 +54,7 @@ export async function readPage(
   { after, most, messages }: { after: number | undefined; most: number; messages: number },
 ): Promise<Page | undefined> {
   const [row] = await sql<(Conversation & { messages: Record<string, unknown>[] | null; events: StoredEvent[] | null })[]>`
-    select id, owner, channel, title, state, attention, seq, cleared, last_at as "lastAt", messages, events
+    select id, owner, channel, title, state, attention, seq, cleared, ${idle(sql)}, messages, events
     from read_page(${tenant}, ${id}, ${after ?? null}, ${most}, ${messages})
   `
   if (!row) return undefined

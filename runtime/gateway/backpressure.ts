@@ -27,7 +27,7 @@ export interface Reader {
   isLagging(): boolean
 }
 
-export function createReader(now: () => number = Date.now): Reader {
+export function createReader(now: () => number = () => performance.now()): Reader {
   let last = 0
   let acknowledged = 0
   let reports = false

@@ -33,7 +33,7 @@ export function chatRoutes(app: App, needs: Needs) {
   async function sessionOf(principal: Principal, id: string | undefined): Promise<string> {
     if (!id) return randomUUID()
     const known = await desk.open(principal, id)
-    if (known && sessionTtl && Date.now() - known.lastAt > sessionTtl * 1000) throw new Refusal('session.expired')
+    if (known && sessionTtl && known.idle > sessionTtl * 1000) throw new Refusal('session.expired')
     return id
   }
 
