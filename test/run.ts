@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { leftOutOf } from './support/left-out.ts'
 
 const LIMIT = Number(process.env.TEST_LIMIT ?? 120) // seconds for one file
 const AT_ONCE = 2
@@ -77,7 +78,7 @@ function judge(output: string, end: string | number | null, late: boolean): Pick
   const broken = (trouble: string) => ({ passed, failed: 1, skipped, trouble })
   if (late) return broken(`still running after ${LIMIT} s`)
   if (Number.isNaN(total)) return broken(`ended with ${end} before its tests did`)
-  if (total + skipped === 0) return broken('has no tests')
+  if (total + skipped === 0 && leftOutOf(output).length === 0) return broken('has no tests')
   if (end !== 0 && total === passed) return broken(`ended with ${end} although its tests passed`)
   return { passed, failed: total - passed, skipped }
 }
@@ -133,5 +134,6 @@ const sum = (of: 'passed' | 'failed') => outcomes.reduce((all, outcome) => all +
 const broken = outcomes.filter((outcome) => outcome.failed).map((outcome) => outcome.file)
 if (broken.length) console.log(`\nfailed: ${broken.join(', ')}`)
 console.log(`\n${neighbours()}`)
+for (const what of new Set(outcomes.flatMap(({ output }) => leftOutOf(output)))) console.log(`  left out: ${what}`)
 process.exitCode = sum('failed') || !sum('passed') ? 1 : 0
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`)

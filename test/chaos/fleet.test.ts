@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { leftOut } from '../support/left-out.ts'
 import { until } from '../support/until.ts'
 import { within } from '../support/within.ts'
 import { type Fleet, openFleet } from './fleet.ts'
@@ -190,7 +191,7 @@ test('the embedded store is refused, since it has room for one', async () => {
 })
 
 const { TEST_DATABASE_URL: server } = process.env
-if (!server) console.log('who owns what is left out: TEST_DATABASE_URL is not set')
+if (!server) leftOut('who has a conversation: TEST_DATABASE_URL is not set')
 
 ;(server ? test : test.skip)('who has a conversation is read from the store', async () => {
   const ground = await serverGround(server as string)

@@ -37,8 +37,10 @@ export const usage = `npm run chaos -- [--kills N] [--store pglite|postgres] [--
 scenarios of one node, on each store (--nodes 1 plays no others):
 ${listOf(scenarios)}
 
-scenarios of three nodes on one PostgreSQL (--nodes 2 to 9 plays no others):
-${listOf(fleetScenarios)}`
+scenarios of three nodes on one PostgreSQL (--nodes 2 to 9 plays no others), by the promises that each is meant to shake; all are looked at:
+${listOf(fleetScenarios.map(({ name, fault, about, holds }) => ({ name, about: `${about} (${fault}: ${holds.join(', ')})` })))}
+
+--kills counts what is killed, shared out among the scenarios that kill; every other scenario makes one fault for twenty of them.`
 
 /** Said to whoever asked for something that cannot be; no stack. */
 export class Unusable extends Error {}

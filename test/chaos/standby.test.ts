@@ -7,6 +7,7 @@ import postgres from 'postgres'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { startPair } from './standby.ts'
+import { leftOut } from '../support/left-out.ts'
 
 /** Where `postgres-with-vector` finds a server with the extension; building one would take a network. */
 const ready = [
@@ -15,7 +16,7 @@ const ready = [
   join(homedir(), '.cache/postgres-with-vector'),
 ]
 const able = existsSync('/usr/lib/postgresql/15/bin/pg_basebackup') && ready.some((path) => existsSync(path))
-if (!able) console.log('a failover of PostgreSQL is left out: there is no PostgreSQL 15 with pgvector')
+if (!able) leftOut('a failover of PostgreSQL: there is no PostgreSQL 15 with pgvector')
 
 ;(able ? test : test.skip)('what was acknowledged is there when the standby has taken over, twice', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'nexus-standby-'))

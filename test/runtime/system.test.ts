@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database } from '../../sql/database.ts'
 import { type TestClient, testClient } from '../support/client.ts'
+import { leftOut } from '../support/left-out.ts'
 import { variantAt } from '../support/postgres.ts'
 import { type TestServer, testServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -108,7 +109,7 @@ async function leaving(server: TestServer, guests: Guest[]) {
 
 const ms = (values: number[]) => values.map((value) => value.toFixed(0)).join(' ')
 
-if (!admin) test.skip('several nodes need a PostgreSQL server: set TEST_DATABASE_URL', () => {})
+if (!admin) leftOut('several nodes: TEST_DATABASE_URL is not set')
 else {
   test('a start that fails at its last step has left the cluster', () =>
     withTakenPort((port) =>

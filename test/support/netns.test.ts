@@ -2,12 +2,13 @@ import { execFileSync, spawn } from 'node:child_process'
 import { type Socket, connect } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { leftOut } from './left-out.ts'
 import { type Network, type Place, openNetwork, whyNoNetwork } from './netns.ts'
 import { until } from './until.ts'
 import { within } from './within.ts'
 
 const why = whyNoNetwork()
-if (why) console.log(`partitions are left out: ${why}`)
+if (why) leftOut(`partitions: ${why}`, 'machine')
 const withNetwork = why ? test.skip : test
 
 /** Says on its output what it hears, and says it back. */

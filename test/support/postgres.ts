@@ -5,6 +5,7 @@ import postgres from 'postgres'
 import { openDatabase, type Database, type Sql } from '../../sql/database.ts'
 import { connect as plug, embedded, MEMORY } from '../../sql/database.pglite.ts'
 import { connect } from '../../sql/database.postgres.ts'
+import { leftOut } from './left-out.ts'
 
 export interface Opened {
   db: Database
@@ -70,7 +71,7 @@ let said = false
 /** Every variant that can run here. Says once which they are. */
 export function stores(): Variant[] {
   const url = process.env.TEST_DATABASE_URL
-  if (!said) console.log(`databases: pglite${url ? ', postgres' : '; postgres is left out, TEST_DATABASE_URL is not set'}`)
+  if (!said && !url) leftOut('the store on a PostgreSQL server: TEST_DATABASE_URL is not set')
   said = true
   return url ? [pglite, server(url)] : [pglite]
 }

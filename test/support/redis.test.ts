@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { leftOut } from './left-out.ts'
 import { openProxy } from './proxy.ts'
 import { type RedisServer, startRedis, whyNoRedis } from './redis.ts'
 import { until } from './until.ts'
 import { within } from './within.ts'
 
 const why = whyNoRedis()
-if (why) console.log(`redis is left out: ${why}`)
+if (why) leftOut(`a Redis of our own: ${why}`)
 const withRedis = why ? test.skip : test
 
 let folder: string

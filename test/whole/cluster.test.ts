@@ -9,6 +9,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { shardOf } from '../../runtime/cluster/shards.ts'
 import { type TestClient, cursorOf, read, reading, readFrom, testClient } from '../support/client.ts'
+import { leftOut } from '../support/left-out.ts'
 import { type NexusProcess, failsToStart, startNexus } from '../support/process.ts'
 import { providerDouble } from '../support/provider.ts'
 import { modelsAt, until } from '../support/server.ts'
@@ -102,7 +103,8 @@ const ways: [string, Record<string, string>][] = [
   ...(redis ? [['Redis', { REDIS_URL: redis }] as [string, Record<string, string>]] : []),
   ['PostgreSQL alone', {}],
 ]
-if (!admin) test.skip('several nodes need a PostgreSQL server: set TEST_DATABASE_URL', () => {})
+if (admin && !redis) leftOut('several nodes with a Redis: TEST_REDIS_URL is not set')
+if (!admin) leftOut('several nodes: TEST_DATABASE_URL is not set')
 else
   for (const [name, more] of ways) {
     test(`a conversation is heard on every node, wherever it lives, by ${name}`, () =>

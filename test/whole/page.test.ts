@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hasBrowser, launchBrowser } from '../support/browser.ts'
+import { leftOut } from '../support/left-out.ts'
 import { type NexusProcess, startNexus } from '../support/process.ts'
 import { within } from '../support/within.ts'
 
@@ -23,7 +24,7 @@ test('the process serves the page under a strict policy, and all that it names',
 })
 
 if (!hasBrowser) {
-  console.log('whole/page.test.ts: no chromium here, the page tests in a browser are left out')
+  leftOut('the page in a browser: there is no Chromium')
 } else {
   let browser: Browser
   test.before(async () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { leftOut } from '../support/left-out.ts'
 import { freePort } from '../support/port.ts'
 import { startNexus } from '../support/process.ts'
 import { random } from '../support/random.ts'
@@ -55,7 +56,7 @@ async function behindPooler(run: (url: string) => Promise<void>) {
   }
 }
 
-if (!admin || !program) test.skip('a pooler needs PgBouncer and a PostgreSQL server: set TEST_DATABASE_URL', () => {})
+if (!admin || !program) leftOut(`a transaction pooler: ${admin ? 'there is no PgBouncer' : 'TEST_DATABASE_URL is not set'}`)
 else
   test('two nodes behind a transaction pooler say what that costs, and answer', () =>
     behindPooler(async (url) => {

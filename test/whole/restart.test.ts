@@ -11,6 +11,7 @@ import { readConfig } from '../../runtime/config.ts'
 import { startSystem } from '../../runtime/system.ts'
 import { silent } from '../../runtime/watch/log.ts'
 import { cursorOf, read, reading, testClient } from '../support/client.ts'
+import { leftOut } from '../support/left-out.ts'
 import { failsToStart, inFolder, startNexus } from '../support/process.ts'
 import { providerDouble } from '../support/provider.ts'
 import { asking, modelsAt, until } from '../support/server.ts'
@@ -200,7 +201,7 @@ test('who asks again a second later does not wait for replies', async () => {
 })
 
 const line = await readFile('/proc/sys/net/core/somaxconn', 'utf8').then(Number, () => 0)
-if (line < 1_024) console.log(`left out: a crowd that waits, as the system lets ${line || 'an unknown number of'} connections wait`)
+if (line < 1_024) leftOut(`a crowd that waits: the system lets ${line || 'an unknown number of'} connections wait`, 'machine')
 else
   test('a process that stands still for a moment turns nobody away', async () => {
     const nexus = await startNexus({ DATA_DIR: ':memory:' })

@@ -7,6 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { build } from 'vite'
 import { hasBrowser, launchBrowser } from '../../support/browser.ts'
+import { leftOut } from '../../support/left-out.ts'
 import { Double, type Turn } from './double.ts'
 import { within } from './within.ts'
 
@@ -68,7 +69,7 @@ test('the built page brings everything along: no inline code, nothing from elsew
 })
 
 if (!hasBrowser) {
-  console.log('page.test.ts: no chromium here, the page tests in a browser are left out')
+  leftOut('the page in a browser: there is no Chromium')
 } else {
   plays('a message gets its tick, its status line, its stream and its answer', async ({ page, ask }) => {
     const turn = await ask('Why is the sky blue?')

@@ -4,18 +4,18 @@ import { redisCarrier } from '../../../runtime/cluster/carrier.redis.ts'
 import { silent as log } from '../../../runtime/watch/log.ts'
 import { openDatabase } from '../../../sql/database.ts'
 import { keepsCarrierContract } from '../../contracts/carrier.ts'
+import { leftOut } from '../../support/left-out.ts'
 
 const { TEST_REDIS_URL: redis, TEST_DATABASE_URL: postgres } = process.env
-console.log(
-  `carriers: memory; ${redis ? 'redis' : 'no redis, TEST_REDIS_URL is not set'}; ${postgres ? 'notify' : 'no notify, TEST_DATABASE_URL is not set'}`,
-)
 
 const network = memoryNetwork()
 keepsCarrierContract({ name: 'memory', open: async (node) => network.carrier(node), knows: true })
 
-if (redis) keepsCarrierContract({ name: 'redis', open: async () => redisCarrier({ url: redis, log }), knows: true })
+if (!redis) leftOut('letters by Redis: TEST_REDIS_URL is not set')
+else keepsCarrierContract({ name: 'redis', open: async () => redisCarrier({ url: redis, log }), knows: true })
 
-if (postgres)
+if (!postgres) leftOut('letters by NOTIFY: TEST_DATABASE_URL is not set')
+else
   keepsCarrierContract({
     name: 'notify',
     async open() {

@@ -8,6 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openRedis } from '../../../runtime/cluster/redis.ts'
 import { testClient } from '../../support/client.ts'
+import { leftOut } from '../../support/left-out.ts'
 import { type Proxy, openProxy } from '../../support/proxy.ts'
 import { testServer } from '../../support/server.ts'
 import { until } from '../../support/until.ts'
@@ -41,7 +42,7 @@ test('a Redis that takes the connection and then hangs stops the start as well',
   }
 })
 
-if (!url) console.log('redis.test.ts: no TEST_REDIS_URL, the tests with a server are left out')
+if (!url) leftOut('nodes with a Redis: TEST_REDIS_URL is not set')
 else {
   test('with Redis at hand readiness names it and conversations work as ever', async () => {
     const server = await testServer({ REDIS_URL: url })
