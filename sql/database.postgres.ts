@@ -4,7 +4,7 @@ import postgres from 'postgres'
 import { Cable, type Address } from './cable.ts'
 import type { Database, Log, Sql } from './database.ts'
 import { options, withArrays } from './database.options.ts'
-import { findPooler } from './pooled.ts'
+import { findPooler, probing } from './pooled.ts'
 import { withMortalTransactions } from './transaction.ts'
 
 const OLDEST = 15 // the first whose `security_invoker` views and `unique nulls not distinct` we may use
@@ -17,7 +17,7 @@ export async function server({ url, max, log }: { url: string; max: number; log:
     const version = await reach(sql, url)
     if (version < OLDEST) throw new Error(`PostgreSQL ${version} at ${place(url)} is too old: ${OLDEST} or newer is needed`)
     await haveVector(sql, url)
-    isPooled = await findPooler(() => connect(url, 1, { application: 'nexus probe', isPooled: true }))
+    isPooled = await findPooler(() => connect(url, 1, { application: 'nexus probe', isPooled: true, session: probing }))
     await sql.end({ timeout: 1 })
     sql = connect(url, max, { application, isPooled, patience: ANSWER })
     log.info({ at: place(url), version }, 'PostgreSQL is reachable')

@@ -2,9 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Sql } from './database.ts'
 
+/** What a lane asks for at its start. A pooler cannot, and PgBouncer says so unless it was told to pass over it in silence. */
+export const probing = { tcp_keepalives_idle: 4 }
+const isRefused = (error: unknown) => /unsupported startup parameter/.test((error as Error).message)
+
 /**
- * Whether something between us and the server hands its sessions around, transaction by transaction: what one connection sets for its
- * session is then found by another, because the session that was free last is the first to be handed out (PgBouncer's default).
+ * Whether something between us and the server hands its sessions around, transaction by transaction: it refuses what a session is to be
+ * started with, or what one connection sets for its session is found by another, because the session that was free last is the first to
+ * be handed out (PgBouncer's default). `open` connects, asking for what we are `probing`.
  */
 export async function findPooler(open: () => Sql): Promise<boolean> {
   const [one, two] = [open(), open()]
@@ -17,6 +22,9 @@ export async function findPooler(open: () => Sql): Promise<boolean> {
       if (row.found === mark) return true
     }
     return false
+  } catch (error) {
+    if (isRefused(error)) return true
+    throw error
   } finally {
     await Promise.all([one.end({ timeout: 1 }), two.end({ timeout: 1 })])
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { openDatabase } from '../../sql/database.ts'
 import { leftOut } from '../support/left-out.ts'
 import { freePort } from '../support/port.ts'
 import { startNexus } from '../support/process.ts'
@@ -18,7 +19,7 @@ import { within } from '../support/within.ts'
 const admin = process.env.TEST_DATABASE_URL
 const program = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path))
 
-async function behindPooler(run: (url: string) => Promise<void>) {
+async function behindPooler(run: (url: string) => Promise<void>, ...more: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'nexus-pooler-'))
   chmodSync(folder, 0o755)
   const name = `nexus_pooler_${randomBytes(6).toString('hex')}`
@@ -30,7 +31,7 @@ async function behindPooler(run: (url: string) => Promise<void>) {
   writeFileSync(
     settings,
     `[databases]\n* = host=${hostname} port=${port} user=${username}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${own}\nauth_type = any\n` +
-      'pool_mode = transaction\ndefault_pool_size = 8\nignore_startup_parameters = extra_float_digits,nexus.padding\nunix_socket_dir =\n',
+      ['pool_mode = transaction', 'default_pool_size = 8', 'unix_socket_dir =', ...more, ''].join('\n'),
   )
   // It does not run as root, and every machine that has PostgreSQL has this user.
   const isRoot = process.getuid?.() === 0
@@ -56,8 +57,36 @@ async function behindPooler(run: (url: string) => Promise<void>) {
   }
 }
 
+const isPooled = async (url: string) => {
+  const db = await openDatabase({ url, max: 1 })
+  await db.close()
+  return db.isPooled
+}
+
 if (!admin || !program) leftOut(`a transaction pooler: ${admin ? 'there is no PgBouncer' : 'TEST_DATABASE_URL is not set'}`)
-else
+else {
+  test('a pooler is recognised by what it refuses, also where it hands its sessions out in turn and others are at work', () =>
+    behindPooler(async (url) => {
+      const others = [1, 2].map(() => postgres(url, { max: 1, prepare: false, onnotice() {} }))
+      let letGo = () => {}
+      const all = new Promise<void>((resolve) => (letGo = resolve))
+      let busy = 0
+      const transactions = others.map((sql) => sql.begin(async (tx) => void (await tx`select 1`, ++busy, await all)))
+      await until(() => busy === 2, 'two sessions')
+      // A third while the two are busy.
+      const third = postgres(url, { max: 1, prepare: false, onnotice() {} })
+      await third`select 1`
+      letGo()
+      await Promise.all(transactions)
+      assert.is(await isPooled(url), true)
+      await Promise.all([...others, third].map((sql) => sql.end()))
+    }, 'server_round_robin = 1'))
+
+  test('a pooler that passes over it in silence is recognised by a session that two connections have had', () =>
+    behindPooler(async (url) => assert.is(await isPooled(url), true), 'ignore_startup_parameters = tcp_keepalives_idle'))
+
+  test('a server without a pooler is none', async () => assert.is(await isPooled(admin), false))
+
   test('two nodes behind a transaction pooler say what that costs, and answer', () =>
     behindPooler(async (url) => {
       const one = await startNexus({ DATABASE_URL: url, NODE_NAME: 'n1', OFFLINE_PACE: '0' })
@@ -82,5 +111,6 @@ else
         await two.kill('SIGTERM')
       }
     }))
+}
 
 test.run()
