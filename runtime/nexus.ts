@@ -100,9 +100,11 @@ async function shards(db: Database, { flags }: Asked, print: Print) {
   const { nodes: all, lives, epochs, jobs } = await look(db)
   const nameOf = (life: string | undefined) => all.find((one) => one.life === life)?.node ?? '(nobody)'
   if (typeof of === 'string') {
-    const shard = (await shardOfActor(db, of)) ?? shardOf(of)
-    const facts = { conversation: of, shard, epoch: epochs[shard], node: nameOf(lives[shard]) }
-    return print(facts, `${of} lives in shard ${shard}, epoch ${facts.epoch}, at ${facts.node}.`)
+    const home = await shardOfActor(db, of)
+    const shard = home ?? shardOf(of)
+    const facts = { conversation: of, isBegun: home !== undefined, shard, epoch: epochs[shard], node: nameOf(lives[shard]) }
+    const how = facts.isBegun ? 'lives' : 'has not been begun; it would live'
+    return print(facts, `${of} ${how} in shard ${shard}, epoch ${facts.epoch}, at ${facts.node}.`)
   }
   const counts = await shardCounts(db)
   if (flags.has('--all')) {

@@ -7,7 +7,7 @@ import postgres from 'postgres'
 import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { shardOf } from '../../runtime/cluster/shards.ts'
+import { SHARDS, shardOf } from '../../runtime/cluster/shards.ts'
 import { type TestClient, cursorOf, read, reading, readFrom, testClient } from '../support/client.ts'
 import { leftOut } from '../support/left-out.ts'
 import { type NexusProcess, failsToStart, startNexus } from '../support/process.ts'
@@ -268,6 +268,16 @@ if (admin)
       const of = await nexus(own, 'shards', '--of', conversation)
       assert.match(of.said, new RegExp(`^${conversation} lives in shard \\d+, epoch \\d+, at ${await ownerOf(conversation)}\\.$`, 'm'))
 
+      const nobody = await nexus(own, 'shards', '--of', 'nobody')
+      assert.match(nobody.said, /^nobody has not been begun; it would live in shard \d+, epoch \d+, at n[12]\.$/m)
+      const table = [...(await nexus(own, 'shards')).said.matchAll(/^(n\d)\s+(\d+)/gm)]
+      assert.equal(
+        table.map(([, node, shards]) => ({ node, shards: Number(shards) })),
+        shares,
+      )
+      const all = (await nexus(own, 'shards', '--all')).said.match(/^\d+\s+\d+\s+n\d\s+\d+$/gm)
+      assert.is(all?.length, SHARDS)
+
       const lost = { to: 'root', event: { type: 'message.received', message: { id: 'again', text: 'and the moon?' } } }
       await sql`
         insert into dead_letters (tenant_id, actor, dedup_key, envelope, error)
@@ -282,6 +292,11 @@ if (admin)
         [[conversation, 'message.received', 'Error: because']],
       )
       assert.is((await nexus(own, 'dead-letters', 'retry', '--all')).code, 0)
+      const [useless] = await sql<[{ id: number }]>`
+        insert into dead_letters (tenant_id, actor, dedup_key, envelope, error)
+        select tenant_id, id, 'message:useless', ${sql.json(lost)}, 'Error: never' from actors returning id::int
+      `
+      assert.is((await nexus(own, 'dead-letters', 'drop', String(useless.id))).code, 0)
       assert.is((await client.answerTo('again')).role, 'assistant')
       assert.match((await nexus(own, 'dead-letters', 'list')).said, /Nothing was set aside/)
 
