@@ -41,7 +41,7 @@ interface Needs {
  * Milliseconds in which everything ends once nothing is broken any more. A call that hangs is given up by the patience of its tier
  * at the latest (a local model may keep silent for as long), and each tier may meet one.
  */
-const TAIL = Object.values(defaultPolicy.patience).reduce((all, ms) => all + ms)
+export const TAIL = Object.values(defaultPolicy.patience).reduce((all, ms) => all + ms)
 
 export function openCrowd({ journal, seed, clients, habits, door, deaf }: Needs): Crowd {
   const readies: number[] = []

@@ -6,6 +6,7 @@ import { type Crowd, openCrowd } from './crowd.ts'
 import type { Generation } from './double.ts'
 import { installAudit, readAudit } from './fleet.audit.ts'
 import { type Fleet, type FleetNeeds, type FleetNode, openFleet } from './fleet.ts'
+import { openTester } from './fleet.tester.ts'
 import { type Journal, createJournal, now } from './journal.ts'
 import type { Program } from './program.ts'
 import type { Habits } from './talker.ts'
@@ -70,6 +71,7 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
     return chance.pick(open.length > 0 ? open : fleet.nodes).url
   }
   const crowd = openCrowd({ journal, seed, clients, habits, door, deaf: DEAF })
+  const tester = openTester({ urls: fleet.nodes.map(({ url }) => url), seed, journal })
 
   const stage: Stage = {
     fleet,
@@ -103,6 +105,7 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
     async settle() {
       calm = true
       crowd.rest()
+      const tested = tester.rest()
       await fleet.heal()
       crowd.healed()
       // A life that began before may still end at the instant that was set for it.
@@ -113,6 +116,7 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
       clearInterval(revive)
       await fleet.heal()
       for (const one of silent) stage.blame('live', one)
+      violations.push(...(await tested))
       // What a step does after its watchers were told takes a moment more.
       await new Promise((resolve) => setTimeout(resolve, 500))
       for (const sin of await readAudit(fleet.sql)) stage.blame('fence', sin)
@@ -122,6 +126,7 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
     async close() {
       clearInterval(revive)
       crowd.close()
+      tester.close()
       await fleet.close()
       await journal.close()
     },
