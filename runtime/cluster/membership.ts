@@ -12,20 +12,20 @@ import type { Lane } from '../../sql/lane.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../watch/log.ts'
 import { type Chart, type Move, neighbourOf } from './chart.ts'
+import { createElsewhere } from './elsewhere.ts'
 import { createHoldings } from './holdings.ts'
 import { createJobs } from './jobs.ts'
 import type { Lease } from './lease.ts'
 import { createOwnLock } from './lock.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
 import type { Ownership } from './ownership.ts'
-import { BEAT, FENCE, LATEST_BEAT, LEASE, SILENCE, createProof } from './proof.ts'
+import { BEAT, FENCE, LEASE, SILENCE, createProof } from './proof.ts'
 import { createSkew } from './skew.ts'
 import { createTakeover } from './takeover.ts'
+import { timely as within } from './timely.ts'
 
 /** Milliseconds that a beat may take, and a step that is under way while its shard is given away. */
 const PATIENCE = 2_000
-/** Milliseconds for a lease elsewhere. */
-const SOON = 500
 /** Milliseconds between looks at our own silence. */
 const CHECK = 250
 
@@ -101,6 +101,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   const { lane, node, machines, version, url, application, clock, log, watchLock, lease, on, newLife = randomUUID } = needs
   let me: Doer = { node, life: newLife() }
   const proof = createProof(clock)
+  const elsewhere = createElsewhere({ lease, proof, clock })
   const skew = createSkew({ node, clock, log })
   const lock = watchLock && createOwnLock({ lane, node, clock, log, lost: doubt })
   let state: 'out' | 'in' | 'silent' | 'over' = 'out'
@@ -140,9 +141,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     leaseTime: LEASE,
     holdings,
     isFenced,
-    // Where nobody can say, it may: for as long as it could be proven there without the store.
-    runsElsewhere: async ({ life, age }) => lease !== undefined && (await soon(lease.runs(life), age < LATEST_BEAT)),
-    over: endElsewhere,
+    elsewhere,
     inTime: (work) => Promise.race([work, new Promise<void>((resolve) => clock.after(PATIENCE, resolve))]),
     log,
     on,
@@ -161,21 +160,16 @@ export function createMembership(needs: MembershipNeeds): Membership {
   async function enter() {
     // Where a session that nobody has any more still holds it, the lease in the store says whether the name is free.
     const hasLock = lock !== undefined && (await lock.take())
-    const before = lease && (await lifeOf(lane, node))
-    if (before && !hasLock && (await soon(lease.runs(before), false))) throw new NameTaken(node)
+    const before = await lifeOf(lane, node)
+    if (before && !hasLock && (await elsewhere.runs(before))) throw new NameTaken(node)
     const began = clock.ticks()
     const entry = { ...me, machines, version, url: url(), application, hasLock, lease: LEASE }
     if (!(await enterNode(lane, entry))) throw new NameTaken(node)
     proof.begins(began)
     state = 'in'
-    if (before) endElsewhere(before)
+    if (before) elsewhere.end(before)
     await on.born(me)
-    if (lease) await soon(lease.give(me.life, LEASE), undefined) // the beat tries again
-  }
-
-  /** A life that is over may be cut off from the store alone, and would go on by what is proven elsewhere. */
-  function endElsewhere(life: string) {
-    if (lease) void soon(lease.end(life), undefined)
+    await elsewhere.give(me.life)
   }
 
   /** Others may take us for dead from now on: what must run once may run there. */
@@ -236,7 +230,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   let isBalancing = false
 
   // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
-  const renew = (known: string) => timely(beatNode(lane, me.life, lease && !isFenced() ? LATEST_BEAT : LEASE, known))
+  const renew = (known: string) => timely(beatNode(lane, me.life, isFenced() ? LEASE : elsewhere.latestBeat, known))
 
   async function lookOnce() {
     if (state === 'over') return
@@ -263,9 +257,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
       toldDraining = true
       on.drained()
     }
-    // Gone may mean that we were buried since.
-    if (lease && !(await soon(lease.renew(me.life, LEASE), true)) && !proof.isUnconfirmed())
-      await soon(lease.give(me.life, LEASE), undefined)
+    await elsewhere.keep(me.life)
     // Not while we have just come back ourselves: those who are late may be about to.
     if (proof.contact() >= LEASE && (await takeover.buryLate())) again = true
     isBalancing = true
@@ -295,16 +287,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
 
   // Time ------------------------------------------------------------------------------------------------------------------
 
-  /** What a store beside Postgres says, if it says so soon. */
-  const soon = <T>(work: Promise<T>, otherwise: T): Promise<T> => timely(work, SOON).catch(() => otherwise)
-
-  async function timely<T>(work: Promise<T>, ms = PATIENCE): Promise<T> {
-    let takeBack = () => {}
-    const late = new Promise<never>((_, reject) => {
-      takeBack = clock.after(ms, () => reject(new Error('the store does not answer')))
-    })
-    return Promise.race([work, late]).finally(() => takeBack())
-  }
+  const timely = <T>(work: Promise<T>) => within(clock, PATIENCE, work)
 
   let takeBackBeat = () => {}
   let takeBackCheck = () => {}
@@ -333,20 +316,15 @@ export function createMembership(needs: MembershipNeeds): Membership {
     })
   }
 
-  let renewing = false
   /** Between beats, so that a slow store alone silences nobody. */
   async function renewElsewhere() {
-    if (!lease || renewing || state !== 'in' || proof.isStoreless()) return
-    if (!proof.isStoreLate() && !proof.isUnconfirmed()) return
-    const began = clock.ticks()
-    renewing = true
+    if (state !== 'in') return
     const { life } = me
-    const runs = await soon<boolean | undefined>(lease.renew(life, LEASE), undefined)
-    renewing = false
-    if (life !== me.life || (state as string) !== 'in') return
+    const answer = await elsewhere.renew(life)
+    if (!answer || life !== me.life || (state as string) !== 'in') return
     const heldBack = holdsBack()
-    if (runs) proof.elsewhere(began)
-    else if (runs === false) proof.nowhere()
+    if (answer.runs) proof.elsewhere(answer.at)
+    else proof.nowhere()
     if (heldBack && !holdsBack()) on.resumed()
   }
 

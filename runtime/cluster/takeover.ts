@@ -6,6 +6,7 @@ import { buryNode, claimShards, handOverShards } from '../../sql/cluster.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Log } from '../watch/log.ts'
 import { type Bequest, type Move, bequestOf, planFor } from './chart.ts'
+import type { Elsewhere } from './elsewhere.ts'
 import type { Holdings } from './holdings.ts'
 
 /** Shards in one statement: each of them is a lock. */
@@ -19,10 +20,7 @@ interface Needs {
   leaseTime: number
   holdings: Holdings
   isFenced(): boolean
-  /** Whether a lease runs that is kept elsewhere; `age`: milliseconds since it was last seen in the store. */
-  runsElsewhere(late: { life: string; age: number }): Promise<boolean>
-  /** This life was buried. */
-  over(life: string): void
+  elsewhere: Pick<Elsewhere, 'mayRun' | 'end'>
   /** Resolves once this is over, or the time of a step is. */
   inTime(work: Promise<unknown>): Promise<unknown>
   log: Log
@@ -34,7 +32,7 @@ interface Needs {
   }
 }
 
-export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced, runsElsewhere, over, inTime, log, on }: Needs) {
+export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced, elsewhere, inTime, log, on }: Needs) {
   let toldOrphans = 0
 
   const portions = <T>(all: T[]) =>
@@ -50,7 +48,7 @@ export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced
   /** The two go out together, and the store does the one before the other. */
   async function bury(dead: { node: string; life: string }, by: 'lock' | 'lease'): Promise<boolean> {
     const burying = buryNode(lane, dead.life, by, leaseTime).then((done) => {
-      if (done) over(dead.life)
+      if (done) elsewhere.end(dead.life)
       return done
     })
     const claiming = claim(bequestOf(dead.life, holdings.chart(), leaseTime)).catch((): Move[] => [])
@@ -101,7 +99,7 @@ export function createTakeover({ lane, node, life, leaseTime, holdings, isFenced
     async buryLate(): Promise<boolean> {
       let any = false
       for (const late of holdings.chart().nodes) {
-        if (late.age <= leaseTime || late.life === life() || (await runsElsewhere(late)) || !(await bury(late, 'lease'))) continue
+        if (late.age <= leaseTime || late.life === life() || (await elsewhere.mayRun(late)) || !(await bury(late, 'lease'))) continue
         log.warn({ node: late.node, silent: Math.round(late.age) }, 'a node counts as gone: its lease has run out')
         on.fault(late.node, 'lease ran out')
         any = true

@@ -1,5 +1,6 @@
 /** Nodes that die, stand still, are cut off, or go by design. */
 import { existsSync } from 'node:fs'
+import { LEASE } from '../../runtime/cluster/proof.ts'
 import { type Failpoint, failpoints } from '../../runtime/host/failpoint.ts'
 import type { Toxic, Way } from '../support/proxy.ts'
 import { whyNoNetwork } from '../support/netns.ts'
@@ -7,8 +8,6 @@ import type { FleetNode } from './fleet.ts'
 import { type FleetScenario, between, moment, recovered, whole } from './fleet.scenario.ts'
 import { type Stage, ownedBy } from './fleet.stage.ts'
 
-/** By which a node that does not prove itself counts as gone. */
-const LEASE = 5_000
 /** Megabytes: more than a node needs, and soon full. */
 const HEAP = 160
 

@@ -278,8 +278,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'runtime/cluster/membership.ts',
-        find: 'if (runs) proof.elsewhere(began)\n    else if (runs === false) proof.nowhere()',
-        replace: 'proof.elsewhere(began)',
+        find: 'if (answer.runs) proof.elsewhere(answer.at)\n    else proof.nowhere()',
+        replace: 'proof.elsewhere(answer.at)',
       },
     ],
   },
@@ -291,7 +291,13 @@ export const bugs: Bug[] = [
   {
     kind: 'fleet',
     name: 'a lease elsewhere that is wiped has proven a life',
-    edits: [{ file: 'runtime/cluster/membership.ts', find: 'else if (runs === false) proof.nowhere()', replace: '' }],
+    edits: [{ file: 'runtime/cluster/membership.ts', find: 'else proof.nowhere()', replace: '' }],
+  },
+  {
+    name: 'a life that is buried may be proven elsewhere',
+    kind: 'fleet',
+    isOpen: true,
+    edits: [{ file: 'runtime/cluster/takeover.ts', find: 'if (done) elsewhere.end(dead.life)', replace: '' }],
   },
   {
     // As one has it who counts in a Redis that is wiped.
