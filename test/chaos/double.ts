@@ -76,10 +76,19 @@ function piecesOf(number: number, long: boolean): string[] {
   })
 }
 
+const commanding = new Set(['system', 'developer'])
+const commands = new Set(['system', 'instructions', 'systemInstruction'])
+
+/** What was said in the conversation: instructions have a brief of what came earlier, and stand behind it in some wires. */
+const spokenIn = (body: unknown) =>
+  JSON.stringify(body, (key, value: { role?: string } | undefined) =>
+    commands.has(key) || commanding.has(value?.role ?? '') ? undefined : value,
+  )
+
 function answer({ headers, body, wire }: SeenRequest): Script {
   const key = headers.authorization ?? headers['x-api-key'] ?? headers['x-goog-api-key'] ?? ''
   const [, world = 'unknown', life = '0'] = /chaos-(\w+)-(\d+)/.exec(key) ?? []
-  const ref = [...JSON.stringify(body).matchAll(/\(ref ([\w-]+)\)/g)].at(-1)?.[1] ?? 'unknown'
+  const ref = [...spokenIn(body).matchAll(/\(ref ([\w-]+)\)/g)].at(-1)?.[1] ?? 'unknown'
   const { spoiled = 0, long = false } = manners.get(world) ?? {}
   const [name, fault] = chance.below(100) < spoiled ? chance.pick(faults) : []
   const number = ++generations
