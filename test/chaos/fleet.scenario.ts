@@ -56,7 +56,8 @@ export async function whole(stage: Stage): Promise<void> {
   if (!(await stage.fleet.isBalanced())) stage.blame('live', 'half a minute after everything was whole not every node has its share')
 }
 
-/** Until those who were struck have heard a word again, for so many milliseconds at most. */
-export async function recovered({ crowd }: Stage, ms: number): Promise<void> {
-  for (let waited = 0; waited < ms && crowd.listening() > 0; waited += 20) await moment(20)
+/** Until those who were struck have heard a word again, for so many milliseconds at most; there is none to be heard where all nodes have ended. */
+export async function recovered({ crowd, fleet }: Stage, ms: number): Promise<void> {
+  const isAnyAlive = () => fleet.nodes.some((node) => node.alive())
+  for (let waited = 0; waited < ms && crowd.listening() > 0 && isAnyAlive(); waited += 20) await moment(20)
 }
