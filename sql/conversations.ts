@@ -11,6 +11,9 @@ export interface Conversation {
   attention: 'automated' | 'human'
   seq: number
   cleared: number
+}
+
+export interface FoundConversation extends Conversation {
   /** Milliseconds since anything happened in it, by the store's clock. */
   idle: number
 }
@@ -21,8 +24,6 @@ export interface StoredEvent {
   payload: Record<string, unknown>
 }
 
-const idle = (sql: Database['sql']) => sql`extract(epoch from clock_timestamp())::float8 * 1000 - last_at as idle`
-
 const messageColumns = (sql: Transaction) => sql`id, seq, role, text, parts, turn, agent, citations, at`
 
 /** Absent columns stay absent on the wire. */
@@ -30,9 +31,11 @@ const messageOf = (row: Record<string, unknown>): Message =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as unknown as Message
 
 /** `taken`: another tenant has begun a conversation of this id, so that it cannot be begun again. Nothing else is told of it. */
-export async function findConversation({ sql }: Database, tenant: string, id: string): Promise<Conversation | 'taken' | undefined> {
-  const [row] = await sql<[Conversation & { taken: boolean }]>`
-    select id, owner, channel, title, state, attention, seq, cleared, ${idle(sql)}, taken from find_conversation(${tenant}, ${id})
+export async function findConversation({ sql }: Database, tenant: string, id: string): Promise<FoundConversation | 'taken' | undefined> {
+  const [row] = await sql<[FoundConversation & { taken: boolean }]>`
+    select id, owner, channel, title, state, attention, seq, cleared,
+      extract(epoch from clock_timestamp())::float8 * 1000 - last_at as idle, taken
+    from find_conversation(${tenant}, ${id})
   `
   const { taken, ...conversation } = row
   return taken ? 'taken' : conversation.id === null ? undefined : conversation
@@ -54,7 +57,7 @@ export async function readPage(
   { after, most, messages }: { after: number | undefined; most: number; messages: number },
 ): Promise<Page | undefined> {
   const [row] = await sql<(Conversation & { messages: Record<string, unknown>[] | null; events: StoredEvent[] | null })[]>`
-    select id, owner, channel, title, state, attention, seq, cleared, ${idle(sql)}, messages, events
+    select id, owner, channel, title, state, attention, seq, cleared, messages, events
     from read_page(${tenant}, ${id}, ${after ?? null}, ${most}, ${messages})
   `
   if (!row) return undefined

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Part } from '../../machines/message.ts'
 import { type Policy, policyFor } from '../../machines/policy.ts'
 import { Refusal, type RefusalCode } from '../../machines/refusal.ts'
-import { type Conversation, findConversation, findMessage } from '../../sql/conversations.ts'
+import { type FoundConversation, findConversation, findMessage } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Engine } from '../host/engine.ts'
 import { failpoint } from '../host/failpoint.ts'
@@ -27,7 +27,7 @@ export interface Incoming {
 /** Refuses with `store.unavailable` where the store does not answer in time. */
 export interface Desk {
   /** The conversation, or undefined when nobody has begun it; refuses with `conversation.unknown` when it is somebody else's. */
-  open(principal: Principal, conversation: string): Promise<Conversation | undefined>
+  open(principal: Principal, conversation: string): Promise<FoundConversation | undefined>
   /** The same question, mostly answered without the store: whose it is. */
   ownerOf(principal: Principal, conversation: string): Promise<string | undefined>
   /** Refuses likewise, by what is known here and now. */
@@ -54,7 +54,7 @@ interface Needs {
 export function createDesk({ db, engine, maxLength, policy, isDraining, begins = () => {}, patience }: Needs): Desk {
   const { host } = engine
 
-  async function open(principal: Principal, id: string): Promise<Conversation | undefined> {
+  async function open(principal: Principal, id: string): Promise<FoundConversation | undefined> {
     const found = await findConversation(db, principal.tenant.id, id)
     if (found === 'taken' || (found && !mayRead(principal, found.owner))) throw new Refusal('conversation.unknown')
     return found
