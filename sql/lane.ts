@@ -2,12 +2,13 @@
 import { awaitLock } from './cluster.ts'
 import type { Sql } from './database.ts'
 import { connect } from './database.postgres.ts'
+import { probing } from './pooled.ts'
 
 /**
  * The server finds out within about ten seconds that whoever held a lock is out of reach: a machine that lost its power, or a line that a
  * firewall has forgotten, closes nothing, and by the defaults of Linux the lock would be held for another two hours.
  */
-const mortal = { tcp_keepalives_idle: 4, tcp_keepalives_interval: 2, tcp_keepalives_count: 3, tcp_user_timeout: 10_000 }
+const mortal = { ...probing, tcp_keepalives_interval: 2, tcp_keepalives_count: 3, tcp_user_timeout: 10_000 }
 /** Whoever waits for a lock waits for as long as it takes, and does not notice by itself that its own process is gone. */
 const patient = { statement_timeout: 0, lock_timeout: 0, client_connection_check_interval: 1_000 }
 

@@ -15,11 +15,11 @@ export interface Elsewhere {
   readonly latestBeat: number
   /** `age`: milliseconds since the life was seen in the store. Where nobody can say, it may: for as long as it could be proven here without the store. */
   mayRun(late: { life: string; age: number }): Promise<boolean>
-  /** It is known to. */
+  /** Whether it is known to run; where nobody can say, no. */
   runs(life: string): Promise<boolean>
   /** For a life that has just entered. */
   give(life: string): Promise<void>
-  /** With every beat. What was wiped is given anew, unless we may have been buried since. */
+  /** Right behind every beat. What was wiped is given anew, unless we may have been buried since. */
   keep(life: string): Promise<void>
   /** Between beats, where one is overdue or the store has not confirmed us: whether it ran at this tick. Undefined: that was not asked, or nobody could say. */
   renew(life: string): Promise<{ runs: boolean; at: number } | undefined>
@@ -45,7 +45,7 @@ export function createElsewhere({ lease, proof, clock }: Needs): Elsewhere {
     give,
     async keep(life) {
       const isGone = !(await soon(lease.renew(life, LEASE), true))
-      if (isGone && !proof.isUnconfirmed()) await give(life)
+      if (isGone && !proof.isStoreLate() && !proof.isUnconfirmed()) await give(life)
     },
     async renew(life) {
       if (renewing || proof.isStoreless() || !(proof.isStoreLate() || proof.isUnconfirmed())) return undefined

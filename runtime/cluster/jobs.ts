@@ -1,4 +1,4 @@
-/** Work that must run once in a cluster: it runs where its shard is, and stops when the shard goes elsewhere. */
+/** Work that must run once in a cluster: it runs where its shard is, until that goes elsewhere or others may take this node for dead. */
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../watch/log.ts'
 

@@ -22,7 +22,7 @@ import type { Ownership } from './ownership.ts'
 import { BEAT, FENCE, LEASE, SILENCE, createProof } from './proof.ts'
 import { createSkew } from './skew.ts'
 import { createTakeover } from './takeover.ts'
-import { timely as within } from './timely.ts'
+import { timely } from './timely.ts'
 
 /** Milliseconds that a beat may take, and a step that is under way while its shard is given away. */
 const PATIENCE = 2_000
@@ -230,7 +230,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   let isBalancing = false
 
   // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
-  const renew = (known: string) => timely(beatNode(lane, me.life, isFenced() ? LEASE : elsewhere.latestBeat, known))
+  const renew = (known: string) => patiently(beatNode(lane, me.life, isFenced() ? LEASE : elsewhere.latestBeat, known))
 
   async function lookOnce() {
     if (state === 'over') return
@@ -248,7 +248,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining = leaving || (own?.draining ?? draining)
     // Whoever took an operator's word back did not know that this node leaves by itself.
-    if (leaving && own && !own.draining) await timely(drainNode(lane, node))
+    if (leaving && own && !own.draining) await patiently(drainNode(lane, node))
     holdings.read(beat.nodes, beat.map)
     seen = beat.fingerprint
     if (heldBack) on.resumed()
@@ -281,13 +281,16 @@ export function createMembership(needs: MembershipNeeds): Membership {
   async function buryOld() {
     if (!watchLock) return
     const { nodes } = await beatNode(lane, me.life, LEASE)
-    for (const { node: dead, life } of nodes)
-      if (life !== me.life && (await buryNode(lane, life, 'lock', LEASE))) log.info({ node: dead }, 'a node has gone before we came')
+    for (const { node: dead, life } of nodes) {
+      if (life === me.life || !(await buryNode(lane, life, 'lock', LEASE))) continue
+      elsewhere.end(life)
+      log.info({ node: dead }, 'a node has gone before we came')
+    }
   }
 
   // Time ------------------------------------------------------------------------------------------------------------------
 
-  const timely = <T>(work: Promise<T>) => within(clock, PATIENCE, work)
+  const patiently = <T>(work: Promise<T>) => timely(clock, PATIENCE, work)
 
   let takeBackBeat = () => {}
   let takeBackCheck = () => {}
@@ -367,7 +370,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
     look,
     async drain() {
       leaving = draining = toldDraining = true
-      await timely(drainNode(lane, node))
+      await patiently(drainNode(lane, node))
       on.news([])
       await look()
       // The first may have been under way already.
@@ -377,11 +380,11 @@ export function createMembership(needs: MembershipNeeds): Membership {
       takeBackBeat()
       takeBackCheck()
       // What a look still claims or gives away is free once we have left; and it may begin to watch another neighbour.
-      if (looking) await timely(looking).catch(() => {})
+      if (looking) await patiently(looking).catch(() => {})
       state = 'over'
       neighbours?.stop()
       jobs.stopAll()
-      await timely(leaveNode(lane, me.life))
+      await patiently(leaveNode(lane, me.life))
       on.news([])
     },
     stop() {

@@ -76,13 +76,13 @@ function piecesOf(number: number, long: boolean): string[] {
   })
 }
 
-const commanding = new Set(['system', 'developer'])
-const commands = new Set(['system', 'instructions', 'systemInstruction'])
+const commandingRoles = new Set(['system', 'developer'])
+const commandKeys = new Set(['system', 'instructions', 'systemInstruction'])
 
 /** What was said in the conversation: instructions have a brief of what came earlier, and stand behind it in some wires. */
 const spokenIn = (body: unknown) =>
   JSON.stringify(body, (key, value: { role?: string } | undefined) =>
-    commands.has(key) || commanding.has(value?.role ?? '') ? undefined : value,
+    commandKeys.has(key) || commandingRoles.has(value?.role ?? '') ? undefined : value,
   )
 
 function answer({ headers, body, wire }: SeenRequest): Script {

@@ -105,8 +105,8 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
     async settle() {
       calm = true
       crowd.rest()
-      const tested = tester.rest()
       await fleet.heal()
+      const tested = tester.rest()
       crowd.healed()
       // A life that began before may still end at the instant that was set for it.
       revive = setInterval(() => {
@@ -126,7 +126,7 @@ export async function openStage(needs: StageNeeds): Promise<Stage> {
     async close() {
       clearInterval(revive)
       crowd.close()
-      tester.close()
+      await tester.close()
       await fleet.close()
       await journal.close()
     },

@@ -10,7 +10,7 @@ export interface Tester {
   /** Says nothing more. Resolves, once everything has come to its end, with what must not have been. */
   rest(): Promise<Violation[]>
   /** Ends it as it is. */
-  close(): void
+  close(): Promise<unknown>
 }
 
 interface Needs {
@@ -43,6 +43,7 @@ export function openTester({ urls, seed, journal }: Needs): Tester {
   const talks = new Map<string, Talk>()
   const talkOf = (conversation: string) => {
     const talk = talks.get(conversation) ?? journal.begin(conversation)
+    talk.isPatient = true
     talks.set(conversation, talk)
     return talk
   }
@@ -69,6 +70,7 @@ export function openTester({ urls, seed, journal }: Needs): Tester {
     close() {
       load.stop()
       load.stop()
+      return load.done
     },
   }
 }

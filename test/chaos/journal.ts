@@ -37,6 +37,8 @@ export type Entry = { at: number } & (
 export interface Talk {
   conversation: string
   door: 'socket' | 'sse'
+  /** It waits as long as its connection does: how long says something of its patience alone. */
+  isPatient?: true
   entries: Entry[]
 }
 

@@ -21,7 +21,7 @@ const signs = new Set(['reply.delta', 'reply.retracted', 'reply.finished', 'turn
 /** Of sockets: server-sent events tell less about what is going on. */
 export function waitsOf(talks: readonly Talk[]): Waits {
   const waits: Waits = { kept: [], first: [], next: [] }
-  for (const talk of talks) if (talk.door === 'socket') read(talk, waits)
+  for (const talk of talks) if (talk.door === 'socket' && !talk.isPatient) read(talk, waits)
   return waits
 }
 

@@ -40,11 +40,12 @@ const neighbour = {
 async function withMember(
   db: Database,
   use: (given: Given) => Promise<void>,
-  { isLone = false, hasLock = false, hasGhost = false }: Manner = {},
+  { isLone = false, hasLock = false, hasGhost = false, findsDead = false }: Manner = {},
 ) {
   await db.sql`delete from nodes`
   await db.sql`update shards set life = null, node = null`
   await db.sql`delete from shards where name is not null`
+  if (findsDead) await enterNode(db, neighbour)
   const ghost = hasGhost ? await db.sql.reserve() : undefined
   if (ghost) await ghost`select pg_advisory_lock(${lockKey('n1')})`
   const clock = handClock()
@@ -203,6 +204,8 @@ interface Manner {
   hasLock?: boolean
   /** There are locks, and another session holds that of the node. */
   hasGhost?: boolean
+  /** A neighbour has gone before it came. */
+  findsDead?: boolean
 }
 
 interface Given {
@@ -523,6 +526,16 @@ for (const variant of stores()) {
     { hasLock: true },
   )
 
+  about('who stood still since its beat is given no lease elsewhere that is gone', async ({ member, given, elsewhere, move }) => {
+    const before = given.length
+    elsewhere(false, () => {
+      elsewhere(undefined)
+      move(2 * BEAT)
+    })
+    await member.look()
+    assert.is(given.length, before)
+  })
+
   about(
     'what must run once ends in the moment in which heirs may begin it, and begins again once the store has said that there are none',
     async ({ member, told, torn, gone, away }) => {
@@ -556,8 +569,14 @@ for (const variant of stores()) {
     assert.is(member.held().length, SHARDS)
   })
 
-  // The embedded store has one session, which gets every lock.
-  if (variant.name === 'postgres')
+  // The embedded store has one session, which gets every lock, and has just been started.
+  if (variant.name === 'postgres') {
+    about(
+      'of whom it finds dead when it comes nothing is left elsewhere either',
+      async ({ ended }) => assert.equal(ended, [neighbour.life]),
+      { hasLock: true, findsDead: true },
+    )
+
     about(
       'who lives goes on where a session that nobody has any more holds its lock, and the lease says whose the name is',
       async ({ member, db, told, warnings }) => {
@@ -578,6 +597,7 @@ for (const variant of stores()) {
       },
       { hasGhost: true },
     )
+  }
 
   test.run()
 }
