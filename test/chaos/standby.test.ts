@@ -16,7 +16,7 @@ const ready = [
   join(homedir(), '.cache/postgres-with-vector'),
 ]
 const able = existsSync('/usr/lib/postgresql/15/bin/pg_basebackup') && ready.some((path) => existsSync(path))
-if (!able) leftOut('a failover of PostgreSQL: there is no PostgreSQL 15 with pgvector')
+if (!able) leftOut('a failover of PostgreSQL: there is no PostgreSQL 15 with pgvector', 'machine')
 
 ;(able ? test : test.skip)('what was acknowledged is there when the standby has taken over, twice', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'nexus-standby-'))
