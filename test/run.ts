@@ -52,10 +52,13 @@ async function run(file: string): Promise<Outcome> {
   })
   running.add(child)
   let output = ''
+  /** Without what came over the other stream, in the midst of a line perhaps. */
+  let said = ''
   let late = false
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text
+      if (stream === child.stdout) said += text
     })
   const timer = setTimeout(() => {
     late = true
@@ -67,18 +70,18 @@ async function run(file: string): Promise<Outcome> {
   })
   clearTimeout(timer)
   running.delete(child)
-  return { file, ...judge(output, end, late), seconds: (performance.now() - began) / 1000, output }
+  return { file, ...judge(said, end, late), seconds: (performance.now() - began) / 1000, output }
 }
 
 /** uvu closes with `Total`, `Passed` and `Skipped`, of which the first leaves the last out. A file that never got there
  *  did not test anything; one that skipped everything says so. */
-function judge(output: string, end: string | number | null, late: boolean): Pick<Outcome, 'passed' | 'failed' | 'skipped' | 'trouble'> {
-  const count = (word: string) => Number([...output.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)\\s*$`, 'gm'))].at(-1)?.[1] ?? Number.NaN)
+function judge(said: string, end: string | number | null, late: boolean): Pick<Outcome, 'passed' | 'failed' | 'skipped' | 'trouble'> {
+  const count = (word: string) => Number([...said.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)\\s*$`, 'gm'))].at(-1)?.[1] ?? Number.NaN)
   const [total, passed, skipped] = [count('Total'), count('Passed') || 0, count('Skipped') || 0]
   const broken = (trouble: string) => ({ passed, failed: 1, skipped, trouble })
   if (late) return broken(`still running after ${LIMIT} s`)
   if (Number.isNaN(total)) return broken(`ended with ${end} before its tests did`)
-  if (total + skipped === 0 && leftOutOf(output).length === 0) return broken('has no tests')
+  if (total + skipped === 0 && leftOutOf(said).length === 0) return broken('has no tests')
   if (end !== 0 && total === passed) return broken(`ended with ${end} although its tests passed`)
   return { passed, failed: total - passed, skipped }
 }
