@@ -1,4 +1,7 @@
-/** Nodes, and which of them has which shard; 011_cluster.sql says what each statement promises, and whichever newer file has it again how it holds. */
+/**
+ * Nodes, and which of them has which shard. 011_cluster.sql says what each statement promises, and the newest file that has it again
+ * how it holds.
+ */
 import type { Database } from './database.ts'
 import type { Doer } from './effects.ts'
 

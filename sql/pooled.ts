@@ -2,14 +2,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Sql } from './database.ts'
 
-/** What every lane asks for at its start. PgBouncer cannot, and says so, in each of its modes, unless it was told to pass over it in silence. */
+/**
+ * What every lane asks for at its start. PgBouncer cannot give it, and says so in each of its modes, unless it was told to pass over
+ * it in silence.
+ */
 export const probing = { tcp_keepalives_idle: 4 }
 const isRefused = (error: unknown) => /unsupported startup parameter/.test((error as Error).message)
 
 /**
- * Whether something between us and the server lets no session be ours as it is without it: it refuses what one is to be started with,
- * or hands them around, transaction by transaction, so that what one connection sets for its session is found by another, because the session that was free last is the first to
- * be handed out (PgBouncer's default). `open` connects, asking for what we are `probing`.
+ * Whether something between us and the server keeps sessions from being ours: it refuses what one is to be started with, or hands them
+ * around, transaction by transaction. Then what one connection sets for its session is found by another, since the session that was
+ * free last is the first to be handed out (PgBouncer's default). `open` connects, asking for what we are `probing`.
  */
 export async function findPooler(open: () => Sql): Promise<boolean> {
   const [one, two] = [open(), open()]

@@ -93,7 +93,7 @@ function report({ file, passed, failed, skipped, seconds, trouble, output }: Out
   if (failed) console.log(`\n${output.trimEnd().replace(/^/gm, '    ')}\n`)
 }
 
-/** What the tests may use and what is not here, so that nobody takes a skipped one for a passed one. */
+/** What the tests found here. What each has left out for want of it follows, so that nobody takes it for passed. */
 function neighbours(): string {
   const chromium =
     process.env.CHROMIUM ??
@@ -104,12 +104,8 @@ function neighbours(): string {
     ['redis (TEST_REDIS_URL)', process.env.TEST_REDIS_URL],
     ['chromium', chromium],
   ]
-  const names = (here: boolean) =>
-    all
-      .filter(([, value]) => Boolean(value) === here)
-      .map(([name]) => name)
-      .join(', ') || 'nothing'
-  return `used: ${names(true)}; left out: ${names(false)}`
+  const used = all.filter(([, value]) => Boolean(value)).map(([name]) => name)
+  return `used: ${used.join(', ') || 'nothing'}`
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -137,6 +133,6 @@ const sum = (of: 'passed' | 'failed') => outcomes.reduce((all, outcome) => all +
 const broken = outcomes.filter((outcome) => outcome.failed).map((outcome) => outcome.file)
 if (broken.length) console.log(`\nfailed: ${broken.join(', ')}`)
 console.log(`\n${neighbours()}`)
-for (const what of new Set(outcomes.flatMap(({ output }) => leftOutOf(output)))) console.log(`  left out: ${what}`)
+for (const what of new Set(outcomes.flatMap(({ output }) => leftOutOf(output)))) console.log(`left out: ${what}`)
 process.exitCode = sum('failed') || !sum('passed') ? 1 : 0
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`)

@@ -13,7 +13,10 @@ const SOON = 500
 export interface Elsewhere {
   /** Milliseconds since its last beat after which the store takes no other one of a life that is proven here. */
   readonly latestBeat: number
-  /** `age`: milliseconds since the life was seen in the store. Where nobody can say, it may: for as long as it could be proven here without the store. */
+  /**
+   * `age`: milliseconds since the life was seen in the store. Where nobody can say, it may: for as long as it could be proven here
+   * without the store.
+   */
   mayRun(late: { life: string; age: number }): Promise<boolean>
   /** Whether it is known to run; where nobody can say, no. */
   runs(life: string): Promise<boolean>
@@ -21,7 +24,10 @@ export interface Elsewhere {
   give(life: string): Promise<void>
   /** Right behind every beat. What was wiped is given anew, unless we may have been buried since. */
   keep(life: string): Promise<void>
-  /** Between beats, where one is overdue or the store has not confirmed us: whether it ran at this tick. Undefined: that was not asked, or nobody could say. */
+  /**
+   * Between beats, where one is overdue or the store has not confirmed us: whether it ran at this tick. Undefined: that was not asked,
+   * or nobody could say.
+   */
   renew(life: string): Promise<{ runs: boolean; at: number } | undefined>
   /** A life that is over may be cut off from the store alone, and would go on by what is proven here. */
   end(life: string): void

@@ -42,8 +42,7 @@ const promiseOf: Record<Fault, Kept> = {
 export function openTester({ urls, seed, journal }: Needs): Tester {
   const talks = new Map<string, Talk>()
   const talkOf = (conversation: string) => {
-    const talk = talks.get(conversation) ?? journal.begin(conversation)
-    talk.isPatient = true
+    const talk = talks.get(conversation) ?? Object.assign(journal.begin(conversation), { isPatient: true } as const)
     talks.set(conversation, talk)
     return talk
   }

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database } from '../../sql/database.ts'
 import { type TestClient, testClient } from '../support/client.ts'
+import { systemClock } from '../../runtime/host/clock.ts'
 import { leftOut } from '../support/left-out.ts'
 import { variantAt } from '../support/postgres.ts'
 import { type TestServer, testServer } from '../support/server.ts'
@@ -155,6 +156,25 @@ else {
         assert.is(cut, 5)
         assert.ok(Math.min(...gone) > most - 10)
         assert.ok(took < most + 2_000 * patience)
+      }
+    }))
+
+  test('where the clock of this machine is an hour ahead agents say by the store when they said how they are', () =>
+    withCluster(async ({ start }) => {
+      const { now } = Date
+      Date.now = systemClock.now = () => now() + 3_600_000
+      try {
+        const ahead = await start('ahead')
+        const client = await testClient(ahead.url)
+        const { conversation } = await client.join()
+        await client.send(conversation, 'why is the sky blue?')
+        await client.hears('agent.status', ({ model }) => model !== undefined) // said by the work, not by the chart
+        for (const [name, { at }] of client.heard)
+          if (name === 'agent.status') assert.ok(Math.abs((at as number) - now()) < 60_000, `said at ${at}`)
+        client.close()
+        await ahead.stop()
+      } finally {
+        Date.now = systemClock.now = now
       }
     }))
 

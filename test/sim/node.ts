@@ -115,7 +115,8 @@ export function createNode({ name, life, time, store, weather, providers, chance
     ...(cluster && { others: cluster.others }),
     clock: cluster?.clock ?? clock,
     limits,
-    slots: (speeches) => slotsOf({ db, bus, models, knowledge: { search: async () => [] } as never, speeches, clock }),
+    slots: (speeches) =>
+      slotsOf({ db, bus, models, knowledge: { search: async () => [] } as never, speeches, clock: cluster?.clock ?? clock }),
   })
   const stage = cluster?.relay ?? ownStage(engine)
   const sockets = new Set<ServerSide>()
