@@ -9,11 +9,14 @@ export interface Mirror {
   /** The last durable event; undefined until somebody has said where the conversation stands. */
   seq: number | undefined
   live: Live | undefined
-  /** The last attempt that ended: whatever comes of it later was overtaken by its end. `Infinity`: the whole turn is over. */
-  over: { turn: string; attempt: number } | undefined
+  /** By turn: the last attempt that ended. Whatever comes of it later was overtaken by its end. `Infinity`: the whole turn is over. */
+  readonly over: Map<string, number>
 }
 
-export const freshMirror = (): Mirror => ({ seq: undefined, live: undefined, over: undefined })
+/** Turns whose end is remembered: as many may end while a slow store is read, and words of all that were held meanwhile come behind. */
+const TURNS = 64
+
+export const freshMirror = (): Mirror => ({ seq: undefined, live: undefined, over: new Map() })
 
 export interface Told {
   name: string
@@ -61,11 +64,12 @@ function end(mirror: Mirror, name: string, turn: string | undefined, attempt: nu
   if (turn === undefined || ended === undefined) return
   if (mirror.live?.turn === turn && mirror.live.attempt <= ended) mirror.live = undefined
   // Told once more, an older end takes nothing back.
-  if (mirror.over?.turn === turn && mirror.over.attempt > ended) return
-  mirror.over = { turn, attempt: ended }
+  mirror.over.set(turn, Math.max(ended, mirror.over.get(turn) ?? -1))
+  const [oldest] = mirror.over.keys()
+  if (mirror.over.size > TURNS && oldest !== undefined) mirror.over.delete(oldest)
 }
 
-const isOver = ({ over }: Mirror, turn: string | undefined, attempt: number) => over?.turn === turn && attempt <= (over?.attempt ?? -1)
+const isOver = ({ over }: Mirror, turn: string | undefined, attempt: number) => turn !== undefined && attempt <= (over.get(turn) ?? -1)
 
 function takeWords(mirror: Mirror, payload: object, { turn, attempt, text }: Live, offset: number): Told[] | 'gap' {
   const { live } = mirror

@@ -175,6 +175,9 @@ export function createWatching({ local, membership, engine, send, position, even
       if (live && isLive(live)) tell(room, 'reply.delta', { conversation: place.actor, ...live, offset: 0 })
       const { held } = room
       room.held = undefined
+      // An end that a page has shown already is told to nobody, and comes before the words that it ended.
+      const isKnown = ({ payload }: Told) => ((payload as { seq?: number }).seq ?? Number.POSITIVE_INFINITY) <= (room.seq ?? 0)
+      for (const one of held.filter(isKnown)) tell(room, one.name, one.payload)
       for (const one of held) if (!tell(room, one.name, one.payload)) return mend(room)
       if (said || room.from === HERE) room.isJoined()
       // An answer that came meanwhile was not taken.

@@ -70,6 +70,26 @@ test('what comes of an attempt or a turn behind its end was overtaken by it, and
   assert.is(take(mirror, 'reply.delta', words('t2', 1, 0, 'New')).length, 1)
 })
 
+test('words that were held while the store was read come behind the ends of several turns, and are not heard', () => {
+  const mirror = fresh(0)
+  for (const [at, turn] of ['t1', 't2', 't3'].entries()) {
+    take(mirror, 'reply.finished', finished(2 * at + 1, turn, 1, 'Because'))
+    take(mirror, 'turn.finished', { seq: 2 * at + 2, turn })
+  }
+  for (const turn of ['t1', 't2', 't3']) {
+    assert.equal(take(mirror, 'reply.delta', words(turn, 1, 0, 'Because')), [])
+    assert.equal(take(mirror, 'agent.status', { turn, status: 'checking' }), [])
+  }
+  assert.is(take(mirror, 'reply.delta', words('t4', 1, 0, 'New')).length, 1)
+})
+
+test('of a conversation that never rests only the latest ends are remembered', () => {
+  const mirror = fresh(0)
+  for (let seq = 1; seq <= 1_000; seq++) take(mirror, 'turn.finished', { seq, turn: `t${seq}` })
+  assert.equal(take(mirror, 'reply.delta', words('t1000', 1, 0, 'Late')), [])
+  assert.ok(mirror.over.size < 100, `${mirror.over.size} turns`)
+})
+
 test('whatever is lost, doubled or swapped: what is told has no hole, and what is missing shows as a gap', () => {
   const events = Array.from({ length: 12 }, (_, at) =>
     at % 3 === 0

@@ -584,4 +584,26 @@ test('an answer that comes while the store is read is asked for once more', asyn
   assert.is(world.reads - before, 0, 'the owner tells again, and the store is left in peace')
 })
 
+test('words of a turn whose end a page has shown already are told to nobody', async () => {
+  const { at, world, deliver } = fleet('a', 'b')
+  let read = () => {}
+  world.reading = new Promise((resolve) => (read = resolve))
+  at('b').watch()
+  await deliver() // the owner has said nothing yet, and does not know how far its words are: the store is asked, slowly
+  at('a').tell('turn.started')
+  at('a').say('Because.')
+  at('a').tell('reply.finished', finished('Because.'))
+  at('a').tell('turn.finished')
+  await deliver()
+  read()
+  await deliver()
+  assert.equal(at('b').heard, [])
+  at('a').tell('turn.started', { turn: 't2' })
+  await deliver()
+  assert.equal(
+    at('b').heard.map(({ name }) => name),
+    ['turn.started'],
+  )
+})
+
 test.run()
