@@ -26,7 +26,9 @@ export function createSkew({ node, clock, log }: Needs): Skew {
   return {
     ms,
     note(now, took) {
-      ahead = now - (clock.ticks() - took / 2)
+      // It may have waited on either way: what we know moves as far as the answer leaves no other choice.
+      const [least, most] = [now - clock.ticks(), now - clock.ticks() + took]
+      ahead = ahead === undefined ? (least + most) / 2 : Math.min(Math.max(ahead, least), most)
       if (isTold || Math.abs(ms()) < WORTH_A_WORD) return
       isTold = true
       log.warn({ node, seconds: Math.round(ms() / 1_000) }, 'the clock of this machine and that of the store disagree; the store’s counts')
