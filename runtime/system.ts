@@ -239,7 +239,9 @@ async function build(config: Config, log: Log, opening: Promise<Database>, opene
     metrics.watch('nexus_shards', 'Shards that this node has', () => cluster.membership.held().length)
     metrics.watch('nexus_nodes', 'Nodes that this node knows to live', () => cluster.membership.peers().length + 1)
     metrics.watch('nexus_draining', '1 while this node gives everything away', () => Number(draining || cluster.membership.isDraining()))
-    metrics.watchEach('nexus_node_shards', 'Shards of each node that lives', 'node', async () => sharesOf(cluster.membership.chart()))
+    metrics.watchEach('nexus_node_shards', 'Shards of each node that lives', 'node', async () =>
+      sharesOf(cluster.membership.chart(), cluster.membership.shards),
+    )
     metrics.watchEach('nexus_cluster', 'Mirrors, watchers, events that wait for other nodes, letters', 'what', async () => cluster.counts())
   }
   metrics.watch('active_connections', 'Sockets', () => sockets.io.engine.clientsCount)

@@ -1,6 +1,6 @@
 /** The map of the cluster as one look has shown it, and what follows from it for one node. */
 import type { ShardMap, StoredNode } from '../../sql/cluster.ts'
-import { type Candidate, SHARDS, heirOf } from './shards.ts'
+import { type Candidate, heirOf } from './shards.ts'
 
 /** A shard of which its life is '' or that of nobody is free. */
 export interface Chart extends ShardMap {
@@ -91,10 +91,10 @@ export function planFor(life: string, chart: Chart, lease: number): Plan {
   return plan
 }
 
-/** How many shards of actors each node that lives has, by its name. */
-export function sharesOf({ nodes, lives }: Chart): Record<string, number> {
+/** How many shards of actors, of so many, each node that lives has, by its name. */
+export function sharesOf({ nodes, lives }: Chart, shards: number): Record<string, number> {
   const counts = new Map(nodes.map(({ life }) => [life, 0]))
-  for (const life of lives.slice(0, SHARDS)) counts.set(life, (counts.get(life) ?? 0) + 1)
+  for (const life of lives.slice(0, shards)) counts.set(life, (counts.get(life) ?? 0) + 1)
   return Object.fromEntries(nodes.map(({ node, life }) => [node, counts.get(life) ?? 0]))
 }
 

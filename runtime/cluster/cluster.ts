@@ -1,4 +1,5 @@
 /** Several nodes on one PostgreSQL: membership, post, relay and dispatch, joined. */
+import type { ClusterFacts } from '../../sql/cluster.ts'
 import { readEventsBetween } from '../../sql/conversations.ts'
 import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
@@ -18,7 +19,6 @@ import type { LockWatch } from './neighbour.ts'
 import type { Others } from './others.ts'
 import { type Letter, type Peer, type PostCounts, createPost } from './post.ts'
 import { type Relay, createRelay } from './relay.ts'
-import { shardOf } from './shards.ts'
 
 const none: PostCounts = { sent: 0, batches: 0, lost: 0, heard: 0, gaps: 0, repeated: 0, ignored: 0 }
 
@@ -44,7 +44,7 @@ export interface ClusterNeeds {
   db: Database
   lane: MembershipNeeds['lane']
   local: Bus
-  facts: { id: string; secret: string }
+  facts: ClusterFacts
   node: string
   machines: Record<string, number>
   version: string
@@ -148,6 +148,7 @@ export function createCluster(needs: ClusterNeeds): Cluster {
     ...needs,
     lane,
     node,
+    shards: facts.shards,
     application: db.application,
     on: {
       born,
@@ -158,7 +159,7 @@ export function createCluster(needs: ClusterNeeds): Cluster {
       },
       lost(shards) {
         relay.lost(shards)
-        served().speeches.letGo((actor) => shards.has(shardOf(actor)))
+        served().speeches.letGo((actor) => shards.has(membership.shardOf(actor)))
         served().host.letGo(shards)
       },
       giving: (shards) => served().host.quiet(shards),

@@ -12,7 +12,6 @@ import type { Envelope } from '../host/tree.ts'
 import type { Membership } from './membership.ts'
 import type { Place } from './place.ts'
 import type { Letter, Peer } from './post.ts'
-import { shardOf } from './shards.ts'
 
 export interface Dispatch {
   elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>
@@ -24,7 +23,7 @@ export interface Dispatch {
 
 interface Needs {
   db: Database
-  membership(): Pick<Membership, 'me' | 'ownerOf'>
+  membership(): Pick<Membership, 'me' | 'shardOf' | 'ownerOf'>
   send(to: Peer, letter: Letter): void
   /** Applies what waits for an actor of ours. */
   takeIn(tenant: string, actor: string): void
@@ -60,7 +59,7 @@ export function createDispatch({ db, membership, send, takeIn, clock, most }: Ne
 
   /** `isPassedOn`: it came to us from somebody who has not heard that we gave the actor away. Passed on once it goes no further. */
   function wake({ tenant, actor }: Place, isPassedOn = false) {
-    const owner = membership().ownerOf(shardOf(actor))
+    const owner = membership().ownerOf(membership().shardOf(actor))
     if (!owner) return // whoever gets the shard looks for what waits
     if (owner.life === membership().me.life) takeIn(tenant, actor)
     else send(owner, { type: 'wake', tenant, actor, ...(isPassedOn && { isPassedOn }) })
@@ -110,7 +109,7 @@ export function createDispatch({ db, membership, send, takeIn, clock, most }: Ne
       const { node, life } = membership().me
       const kept = await keepEnvelope(
         db,
-        { ...place, shard: shardOf(actor) },
+        { ...place, shard: membership().shardOf(actor) },
         dedup,
         { envelope, ...(birth && { birth }), ...(!inside && { origin: { node, life } }) },
         // What comes from inside was counted when it was let in.

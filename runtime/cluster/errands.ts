@@ -10,7 +10,6 @@ import { type Frame, roomOf } from './bus.ts'
 import type { Membership } from './membership.ts'
 import { placeOf } from './place.ts'
 import type { Letter, Peer } from './post.ts'
-import { shardOf } from './shards.ts'
 import type { Live } from './stage.ts'
 
 export interface Errands {
@@ -33,7 +32,7 @@ interface Work {
 }
 
 interface Needs {
-  membership(): Pick<Membership, 'voiceOf' | 'ownerOf'>
+  membership(): Pick<Membership, 'shardOf' | 'voiceOf' | 'ownerOf'>
   engine(): { host: Pick<Host, 'wants' | 'meet'>; speeches: Speeches }
   send(to: Peer, letter: Letter): void
   /** Tells watchers, as the owner. */
@@ -64,7 +63,7 @@ export function createErrands({ membership, engine, send, tell, clock, log }: Ne
       const room = roomOf(tenant, actor)
       const name = nameOf({ room, work })
       if (only !== undefined && only !== name) continue
-      const shard = shardOf(actor)
+      const shard = membership().shardOf(actor)
       const owner = membership().ownerOf(shard)
       if (!owner || membership().voiceOf(shard) !== undefined) continue
       if (only === undefined && introduced.get(name) === owner.life) continue
@@ -123,7 +122,7 @@ export function createErrands({ membership, engine, send, tell, clock, log }: Ne
 
   function take(from: Peer, { room, name, payload, work }: Frame) {
     const { tenant, actor } = placeOf(room)
-    if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
+    if (work === undefined || membership().voiceOf(membership().shardOf(actor)) === undefined) return
     const { host, speeches } = engine()
     if (!host.wants(tenant, actor, work)) return send(from, { type: 'cancel', tenant, actor, id: work })
     if (name !== 'reply.delta') return tell({ room, name, payload })
@@ -135,7 +134,7 @@ export function createErrands({ membership, engine, send, tell, clock, log }: Ne
   function said(from: Peer, frame: Frame) {
     const { room, work } = frame
     const { tenant, actor } = placeOf(room)
-    if (work === undefined || membership().voiceOf(shardOf(actor)) === undefined) return
+    if (work === undefined || membership().voiceOf(membership().shardOf(actor)) === undefined) return
     if (engine().host.wants(tenant, actor, work) === undefined)
       return void hold(from, frame, { room, work }).catch((error) => unheard(error, room))
     letGo(room)
@@ -152,7 +151,7 @@ export function createErrands({ membership, engine, send, tell, clock, log }: Ne
       send(owner, { type: 'said', room, name, payload, work })
     },
     stopped(speaker, note) {
-      const shard = shardOf(speaker.actor)
+      const shard = membership().shardOf(speaker.actor)
       if (speaker.work) introduced.delete(nameOf({ room: roomOf(speaker.tenant, speaker.actor), work: speaker.work }))
       if (membership().voiceOf(shard) !== undefined) return false
       const owner = membership().ownerOf(shard)

@@ -20,6 +20,7 @@ import { createOwnLock } from './lock.ts'
 import { type LockWatch, createNeighbourWatch } from './neighbour.ts'
 import type { Ownership } from './ownership.ts'
 import { BEAT, FENCE, LEASE, SILENCE, createProof } from './proof.ts'
+import { shardAmong } from './shards.ts'
 import { createSkew } from './skew.ts'
 import { createTakeover } from './takeover.ts'
 import { timely } from './timely.ts'
@@ -57,6 +58,8 @@ export interface MembershipNeeds {
   /** One connection of our own: our lock lives on it, and no beat stands in line behind work. */
   lane: Pick<Lane, 'sql' | 'lost'>
   node: string
+  /** For actors, as the store was laid out. */
+  shards: number
   machines: Record<string, number>
   version: string
   url(): string | undefined
@@ -335,6 +338,8 @@ export function createMembership(needs: MembershipNeeds): Membership {
     get me() {
       return me
     },
+    shards: needs.shards,
+    shardOf: (actor) => shardAmong(actor, needs.shards),
     async open() {
       await enter()
       await buryOld()

@@ -15,6 +15,10 @@ export interface Ownership {
   open(): Promise<void>
   /** One life of this node. */
   readonly me: Doer
+  /** How many there are for actors; behind them come those of jobs. */
+  readonly shards: number
+  /** Where an actor lives. */
+  shardOf(actor: string): number
   /** Jobs end. */
   close(): void
   /** The epoch under which actors of this shard may be moved here and now; undefined: they are not ours to move. */
@@ -33,15 +37,17 @@ export interface Ownership {
  * Those of actors, as the store is asked about them; null: all of these. Shards of jobs are left out: with them a node that lacks some of
  * the others would look like one that has all.
  */
-export function actorShards(held: readonly Held[]): number[] | null {
-  const places = held.map(({ shard }) => shard).filter((shard) => shard < SHARDS)
-  return places.length === SHARDS ? null : places
+export function actorShards({ held, shards }: Pick<Ownership, 'held' | 'shards'>): number[] | null {
+  const places = held()
+    .map(({ shard }) => shard)
+    .filter((shard) => shard < shards)
+  return places.length === shards ? null : places
 }
 
 /** Refuses a store that was laid out for another number of shards: every actor would be looked for in the wrong place. */
-export async function openFacts(db: Pick<Database, 'sql'>): Promise<ClusterFacts> {
+export async function openFacts(db: Pick<Database, 'sql'>, shards = SHARDS): Promise<ClusterFacts> {
   const facts = await readFacts(db)
-  if (facts.shards !== SHARDS)
-    throw new Error(`The database was laid out for ${facts.shards} shards and this program has ${SHARDS}; the number cannot be changed.`)
+  if (facts.shards !== shards)
+    throw new Error(`The database was laid out for ${facts.shards} shards and this program has ${shards}; the number cannot be changed.`)
   return facts
 }

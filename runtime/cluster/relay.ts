@@ -14,7 +14,6 @@ import type { Membership } from './membership.ts'
 import { type Place, placeOf } from './place.ts'
 import type { Letter, Peer } from './post.ts'
 import { LEASE } from './proof.ts'
-import { shardOf } from './shards.ts'
 import type { Stage } from './stage.ts'
 import { TICK, createWatching } from './watching.ts'
 
@@ -40,7 +39,7 @@ export interface Relay extends Bus, Stage {
 
 interface Needs {
   local: Bus
-  membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'chart' | 'isSilent' | 'isDoubtful' | 'peers'>
+  membership(): Pick<Membership, 'shardOf' | 'voiceOf' | 'ownerOf' | 'chart' | 'isSilent' | 'isDoubtful' | 'peers'>
   engine(): { host: Pick<Host, 'position' | 'refresh' | 'wants' | 'meet'>; speeches: Speeches }
   send(to: Peer, letter: Letter): void
   /** Whoever is no owner may not hear of a conversation. */
@@ -57,6 +56,7 @@ export function createRelay(needs: Needs): Relay {
   const audience = createAudience(send)
   const watching = createWatching(needs)
   const errands = createErrands({ membership, engine, send, tell: publish, clock, log })
+  const shardIn = (room: string) => membership().shardOf(placeOf(room).actor)
   /** Who has asked to be let in before a look has shown them, and when by ticks. */
   const strangers = new Map<string, number>()
   let closed = false
@@ -66,7 +66,7 @@ export function createRelay(needs: Needs): Relay {
     if (closed || membership().isSilent()) return
     // Each mirror takes it from the message itself: only there it is known whether a page has shown the end already.
     if (frame.isRest) return
-    const shard = shardOf(placeOf(frame.room).actor)
+    const shard = shardIn(frame.room)
     const epoch = membership().voiceOf(shard)
     if (epoch === undefined) return errands.carry(frame, shard)
     if (membership().isDoubtful()) return // told once it is not so
@@ -76,7 +76,7 @@ export function createRelay(needs: Needs): Relay {
 
   function letIn(from: Peer, room: string) {
     const { tenant, actor } = placeOf(room)
-    const epoch = membership().voiceOf(shardOf(actor))
+    const epoch = membership().voiceOf(shardIn(room))
     if (epoch === undefined) return // it asks again when it knows better
     audience.letIn(from, room)
     if (
@@ -151,7 +151,7 @@ export function createRelay(needs: Needs): Relay {
     },
     stopped: errands.stopped,
     lost(shards) {
-      audience.leave((room) => shards.has(shardOf(placeOf(room).actor)))
+      audience.leave((room) => shards.has(shardIn(room)))
       watching.lost(shards)
       tickOn()
     },

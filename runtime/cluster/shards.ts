@@ -1,6 +1,6 @@
 /** Where an actor lives, and which node should have that place. Pure: every node that sees the same nodes says the same. */
 
-/** Fixed: an actor's shard stands in its row. */
+/** As this program lays a store out. Fixed from then on: an actor's shard stands in its row. */
 export const SHARDS = 1024
 
 /** FNV-1a over UTF-16 units. */
@@ -10,8 +10,10 @@ function hashOf(text: string): number {
   return hash >>> 0
 }
 
-/** Where an actor lives. */
-export const shardOf = (actor: string): number => hashOf(actor) % SHARDS
+/** Where an actor lives among so many shards. */
+export const shardAmong = (actor: string, shards: number): number => hashOf(actor) % shards
+/** Where it lives in every store that this program opens. */
+export const shardOf = (actor: string): number => shardAmong(actor, SHARDS)
 
 /** The last steps of MurmurHash3, which spread every bit over all others; FNV alone would give neighbours the same nodes. */
 function mixed(hash: number): number {

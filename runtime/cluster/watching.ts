@@ -12,7 +12,6 @@ import type { Membership } from './membership.ts'
 import { type Mirror, type Told, freshMirror, take } from './mirror.ts'
 import { type Place, placeOf } from './place.ts'
 import type { Letter, Peer } from './post.ts'
-import { shardOf } from './shards.ts'
 import type { Live, Stage } from './stage.ts'
 
 /** Milliseconds after which an owner of whom nothing is heard counts as silent, and that a join waits for one. */
@@ -68,7 +67,7 @@ export interface Watching extends Stage, Pick<Bus, 'watch'> {
 
 interface Needs {
   local: Bus
-  membership(): Pick<Membership, 'voiceOf' | 'ownerOf' | 'chart'>
+  membership(): Pick<Membership, 'shardOf' | 'voiceOf' | 'ownerOf' | 'chart'>
   engine(): { host: Pick<Host, 'position' | 'refresh'>; speeches: Pick<Speeches, 'live'> }
   send(to: Peer, letter: Letter): void
   /** Where the conversation stands in the store; undefined: nobody has begun it. */
@@ -89,7 +88,7 @@ export function createWatching({ local, membership, engine, send, position, even
       ...freshMirror(),
       name,
       place,
-      shard: shardOf(place.actor),
+      shard: membership().shardOf(place.actor),
       watches: 0,
       from: undefined,
       epoch: -1,

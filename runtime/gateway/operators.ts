@@ -77,7 +77,7 @@ async function letters(db: Database, { tenant }: Principal) {
 
 /** What `nexus nodes` and `nexus shards` say, for a page. */
 function standing(chart: Chart | undefined) {
-  const shares = chart ? sharesOf(chart) : {}
+  const shares = chart ? sharesOf(chart, SHARDS) : {}
   const nameOf = (life: string | undefined) => chart?.nodes.find((one) => one.life === life)?.node ?? null
   const jobs = Object.entries(chart?.jobs ?? {})
   return {

@@ -10,7 +10,6 @@ import { Refusal } from '../../machines/refusal.ts'
 import type { Bus } from '../cluster/bus.ts'
 import { type Others, nobodyElse } from '../cluster/others.ts'
 import { type Ownership, actorShards } from '../cluster/ownership.ts'
-import { shardOf } from '../cluster/shards.ts'
 import type { Log } from '../watch/log.ts'
 import { createChunkLog } from './chunks.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -89,7 +88,7 @@ export function createEngine({
   const sweeper = createSweeper({
     clock,
     log,
-    look: (until, most) => lookForTimers(db, until, most, actorShards(ownership.held())),
+    look: (until, most) => lookForTimers(db, until, most, actorShards(ownership)),
     ring: ({ tenant, actor, id }) => tellInside({ tenant, actor, envelope: { timer: id } }),
   })
   const host = createHost(
@@ -99,7 +98,7 @@ export function createEngine({
       committer: createCommitter(db, { ownership, clock }),
       ownership,
       elsewhere: others.elsewhere,
-      waiting: ({ tenant, actor }, most) => waitingOf({ tenant, actor, shard: shardOf(actor) }, most),
+      waiting: ({ tenant, actor }, most) => waitingOf({ tenant, actor, shard: ownership.shardOf(actor) }, most),
       settled,
       async ownerOf({ tenant, actor }) {
         const found = await findConversation(db, tenant, actor)

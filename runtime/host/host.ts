@@ -10,7 +10,6 @@ import type { Verdict } from '../../sql/inbox.ts'
 import type { Outcome, StepRow } from '../../sql/steps.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import type { Place } from '../cluster/place.ts'
-import { shardOf } from '../cluster/shards.ts'
 import { type Committer, Unstorable } from './committer.ts'
 import type { Clock } from './clock.ts'
 import { failpoint } from './failpoint.ts'
@@ -59,7 +58,7 @@ export interface Needs {
   clock: Clock
   log: Log
   committer: Committer
-  ownership: Pick<Ownership, 'me' | 'epochOf' | 'voiceOf' | 'ousted'>
+  ownership: Pick<Ownership, 'me' | 'shardOf' | 'epochOf' | 'voiceOf' | 'ousted'>
   /** Keeps an event for whoever has its actor; resolves once that is durable, with what is yet to become of it. */
   elsewhere(ask: Ask): Promise<{ told: Promise<Told> }>
   /** The oldest events that wait for this actor, at most so many. */
@@ -138,7 +137,7 @@ export function createHost(needs: Needs, limits: Limits = defaultLimits): Host {
     make: (mailbox) => ({
       ...mailbox,
       ...nothingKnown(),
-      shard: shardOf(mailbox.actor),
+      shard: ownership.shardOf(mailbox.actor),
       sent: 0,
       refreshing: undefined,
       taking: undefined,

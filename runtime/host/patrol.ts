@@ -18,7 +18,7 @@ export interface Patrol {
 
 interface Needs {
   db: Database
-  ownership: Pick<Ownership, 'me' | 'held'>
+  ownership: Pick<Ownership, 'me' | 'shards' | 'held'>
   clock: Clock
   log: Log
   /** Goes on with a piece of work that was left behind. */
@@ -81,7 +81,7 @@ export function createPatrol({ db, ownership, clock, log, take, isRunning, takeI
     log.info({ pieces: again.length }, 'gave work back that nobody did here')
   }
 
-  const ask = (life?: string) => lookAfter(db, { held: actorShards(ownership.held()), life, most: PORTION, known: [...applying.values()] })
+  const ask = (life?: string) => lookAfter(db, { held: actorShards(ownership), life, most: PORTION, known: [...applying.values()] })
 
   async function goOn({ waiting, isLeft }: Lookout) {
     if (stopped) return

@@ -8,6 +8,7 @@ import type { Database } from '../../sql/database.ts'
 import { draft, policy, sorted } from '../support/samples.ts'
 import { quantile } from './bench.ts'
 import { nobodyElse } from '../../runtime/cluster/others.ts'
+import { shardOf } from '../../runtime/cluster/shards.ts'
 import { populate, stepFrom, tenant } from './store.ground.ts'
 
 export interface Run {
@@ -30,7 +31,7 @@ export async function commits(db: Database, busy: number, seconds: number): Prom
   })
 }
 
-const everything = { me: { node: 'bench', life: 'bench' }, epochOf: () => 0, voiceOf: () => 0, ousted: async () => {} }
+const everything = { me: { node: 'bench', life: 'bench' }, shardOf, epochOf: () => 0, voiceOf: () => 0, ousted: async () => {} }
 
 const outputs: Record<string, () => unknown> = { classify: () => sorted(), answer: () => draft(), validate: () => ({ pass: true }) }
 

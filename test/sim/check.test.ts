@@ -11,7 +11,8 @@ import type { Generation } from './provider.ts'
 import { readStored } from './stored.ts'
 import type { SimStore } from './store.ts'
 import { createWitness } from './witness.ts'
-import { type Ended, chatId } from './world.ts'
+import { chatId } from './homes.ts'
+import type { Ended } from './world.ts'
 
 const { db } = await freshStore()
 const conversation = chatId(0)
@@ -59,7 +60,7 @@ function scene() {
     tab: 0,
     label: 'tab0.0',
     client: { transcript },
-    journal: { sent, finished, complaints: [] as string[], stops: () => 0 },
+    journal: { sent, finished, complaints: [] as string[], shorter: [] as object[], stops: () => 0 },
   }
   return {
     rows,
@@ -128,6 +129,11 @@ const harms: [invariant: string, what: string, harm: (made: Scene) => unknown][]
   ['I5 stream', 'a tab counts a fault', ({ tab }) => tab.client.transcript.faults++],
   ['I5 stream', 'a tab heard another text', ({ tab }) => tab.journal.finished.set([...tab.journal.finished.keys()][0]!, 'Because.')],
   ['I5 stream', 'the witness complains', ({ tab }) => tab.journal.complaints.push('a hole')],
+  [
+    'I5 stream',
+    'words are gone that no node took along',
+    ({ tab }) => tab.journal.shorter.push({ turn: 't1', attempt: 1, sentence: 'less' }),
+  ],
   ['I5 stream', 'no provider said it', ({ generations }) => (generations[0]!.text = 'Nobody knows.')],
   ['I7 bounded', 'a voice is left', ({ world }) => (world.holds.voices = 1)],
   ['I7 bounded', 'timers are left', ({ world }) => (world.holds.rings = 100)],
@@ -184,6 +190,18 @@ for (const [invariant, what, harm] of harms)
     )
   })
 
+test('words may die with the node that said them', async () => {
+  const found = await verdict((made) => {
+    made.tab.journal.shorter.push({ turn: 't1', attempt: 1, sentence: 'less' })
+    again(made, 'turn.classified', { turn: 't1', attempt: 1, reason: 'node.lost' })
+    made.rows.events.at(-1)!.name = 'reply.retracted'
+  })
+  assert.not.ok(
+    found.some((sentence) => sentence.startsWith('I5')),
+    found.join('; '),
+  )
+})
+
 // The witness ---------------------------------------------------------------------------------------------------------------
 
 function tabThat(...heard: [name: string, payload: object][]) {
@@ -202,6 +220,25 @@ function tabThat(...heard: [name: string, payload: object][]) {
 }
 const delta = (offset: number, text: string, attempt = 1): [string, object] => ['reply.delta', { turn: 't1', attempt, offset, text }]
 const whole: [string, object] = ['reply.finished', { seq: 1, turn: 't1', attempt: 1, message: { text: 'ab' } }]
+
+test('the witness notes a reply of which it is given less than it has heard, and complains of another one', () => {
+  for (const [text, notes, complaints] of [
+    ['ab', 0, 0],
+    ['a', 1, 0],
+    ['x', 0, 1],
+  ] as const) {
+    const one = createWitness(
+      'tab',
+      () => 0,
+      () => {},
+    )
+    const answer = { ok: true, conversation, seq: 0, state: { value: 'automated', attention: 'automated' }, messages: [] }
+    one.witness.answered('conversation.join', {}, answer)
+    one.witness.heard(...delta(0, 'ab'))
+    one.witness.answered('conversation.join', {}, { ...answer, missed: [], live: { turn: 't1', attempt: 1, text } })
+    assert.equal([one.shorter.length, one.complaints.length], [notes, complaints])
+  }
+})
 
 test('the witness takes what a good node tells, also what it tells twice', () => {
   assert.equal(tabThat(delta(0, 'a'), delta(0, 'ab'), whole), [])

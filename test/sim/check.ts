@@ -4,7 +4,11 @@ import { checkWords } from './check.words.ts'
 import { readStored } from './stored.ts'
 import type { SimStore } from './store.ts'
 import { FLEET_RINGS } from './fleet.ts'
-import { type Ended, RINGS, chatId } from './world.ts'
+import { chatId } from './homes.ts'
+import { type Ended, RINGS } from './world.ts'
+
+/** Why an attempt is withdrawn whose words died with their node. */
+const losses = new Set(['node.lost', 'salvage.failed'])
 
 export async function check(
   world: Pick<Ended, 'story' | 'tabs' | 'providers' | 'kills' | 'restless' | 'holds' | 'complaints' | 'seconds'> & { breaches?: string[] },
@@ -54,9 +58,15 @@ export async function check(
         fail('law 5', `chat ${chat}: ${name} of ${turn} while a person has it`)
     }
     const everClaimed = told.some(({ name }) => name === 'operator.joined')
+    const lost = new Set(
+      told.flatMap(({ name, payload: { turn, attempt, reason = '' } }) =>
+        name === 'reply.retracted' && losses.has(reason) ? [`${turn}.${attempt}`] : [],
+      ),
+    )
 
     for (const { journal: heard, label } of tabs) {
       for (const complaint of heard.complaints) fail('I5 stream', complaint)
+      for (const { turn, attempt, sentence } of heard.shorter) if (!lost.has(`${turn}.${attempt}`)) fail('I5 stream', sentence)
       for (const one of heard.sent.values()) {
         const stored = mine.find(({ id }) => id === one.id)
         if (one.seq !== undefined) {

@@ -14,7 +14,8 @@ export interface Worker {
 export async function hire(root: string): Promise<Worker> {
   const child: ChildProcess = fork(join(root, 'test/sim/worker.ts'), {
     cwd: root,
-    execArgv: ['--import', 'tsx'],
+    // Most of what a world makes is gone a moment later.
+    execArgv: ['--max-semi-space-size=64', '--import', 'tsx'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let complaints = ''

@@ -1,8 +1,8 @@
 /** Looks over the shoulders of all nodes of a fleet: who holds what under which epoch, and who speaks for a conversation. */
 import { DOUBT } from '../../runtime/cluster/proof.ts'
-import { shardOf } from '../../runtime/cluster/shards.ts'
+import { shardAmong } from '../../runtime/cluster/shards.ts'
 import type { SimNode } from './node.ts'
-import { chatId } from './people.ts'
+import { SHARDS, chatId } from './homes.ts'
 import type { Time } from './time.ts'
 
 /** Milliseconds between two looks. */
@@ -18,7 +18,7 @@ interface Needs {
 }
 
 export function createAudit({ time, chats, nodes, complain }: Needs) {
-  const shards = [...new Set(Array.from({ length: chats }, (_, chat) => shardOf(chatId(chat))))]
+  const shards = [...new Set(Array.from({ length: chats }, (_, chat) => shardAmong(chatId(chat), SHARDS)))]
   /** By shard and epoch: the life that has it. */
   const holders = new Map<string, string>()
   /** By room: when each epoch was first spoken under. */
@@ -56,7 +56,7 @@ export function createAudit({ time, chats, nodes, complain }: Needs) {
       const at = time.ticks()
       const before = spoken.get(room) ?? []
       spoken.set(room, before)
-      hold(shardOf(room.slice(room.indexOf('/') + 1)), epoch, life)
+      hold(shardAmong(room.slice(room.indexOf('/') + 1), SHARDS), epoch, life)
       const mine = before.find((one) => one.epoch === epoch)
       if (!mine) before.push({ epoch, life, at })
       for (const newer of before)

@@ -1,8 +1,8 @@
 /** Lets the story of several nodes happen on one store, with the real cluster between them, and hands out every journal that was kept. */
 import { createCluster } from '../../runtime/cluster/cluster.ts'
 import type { LockWatch } from '../../runtime/cluster/neighbour.ts'
-import { shardOf } from '../../runtime/cluster/shards.ts'
-import { lockKey } from '../../sql/cluster.ts'
+import { shardAmong } from '../../runtime/cluster/shards.ts'
+import { type ClusterFacts, lockKey } from '../../sql/cluster.ts'
 import type { Log } from '../../runtime/watch/log.ts'
 import { type Chance, chances } from './chance.ts'
 import { createAudit } from './fleet.audit.ts'
@@ -10,19 +10,23 @@ import { createSimNetwork } from './fleet.network.ts'
 import { createSimRedis } from './fleet.redis.ts'
 import { heirsAreOwners } from './fleet.rest.ts'
 import type { Fleet, FleetAct } from './fleet.story.ts'
+import { SHARDS, nameOf } from './homes.ts'
 import { createGate } from './gate.ts'
 import { type SimNode, createNode } from './node.ts'
 import { createPeople, nobody, workLeft } from './people.ts'
 import { createProviders } from './provider.ts'
-import type { Act, Story } from './story.ts'
-import { isPersons } from './story.ts'
+import { type Act, type Story, isPersons, lasts } from './story.ts'
 import type { Cables, Fate, SimStore, Weather } from './store.ts'
 import { comeToRest } from './rest.ts'
 import { START, type Time } from './time.ts'
 
-/** Milliseconds that a fleet has to come together, and to show what came of the last trouble. */
+/** Milliseconds that a fleet has to come together. */
 const START_UP = 600
+/** Milliseconds to show what comes of trouble before the sea is calm: of its beginning, for which a lease has to run out, and of its end. */
 const AFTERMATH = 6_000
+const AFTERWARDS = 2_500
+/** Until whoever waits for a lock hears that it is free. */
+const WATCHED = 3
 /** Timers that a node among others may have at rest. */
 export const FLEET_RINGS = 40
 
@@ -59,6 +63,7 @@ export async function playFleet(
   const providers = createProviders(of, story.provider)
   let healed = false
   let away = 0
+  let slow = { until: 0, most: 0 }
   let ends = 0
   const lives = new Map<string, number>()
   const newLife = (name: string) => {
@@ -68,14 +73,14 @@ export async function playFleet(
   }
   const seats: Seat[] = []
   const everybody: SimNode[] = []
-  const [facts] = await store.ask<{ id: string; secret: string }>('select id, secret from cluster')
+  const [facts] = await store.ask<ClusterFacts>('select id, secret, shards from cluster')
   const network = createSimNetwork({ time, chance: of('letters'), letters: fleet.letters, isHealed: () => healed })
   const redis = createSimRedis(time)
   const audit = createAudit({ time, chats: story.chats.length, nodes: () => everybody, complain: (sentence) => breaches.push(sentence) })
 
   function seat(place: number) {
     const one: Seat = {
-      name: `n${place + 1}`,
+      name: nameOf(place),
       place,
       node: undefined,
       gate: undefined,
@@ -110,6 +115,7 @@ export async function playFleet(
         const { until, torn } = mine.storeCut
         return (torn ? 0 : Math.max(0, until - time.ticks())) + chance.delay(0.2, healed ? 3 : story.store.slowest)
       },
+      slowness: () => (!healed && slow.until > time.ticks() ? chance.below(slow.most) : 0),
       fate: (): Fate =>
         !healed && chance.happens(story.store.breaking) ? chance.pick(['before', 'after', 'late', 'late'] as const) : 'ok',
       // Until then its transaction keeps the one session, and every other node waits.
@@ -128,6 +134,12 @@ export async function playFleet(
     }
   }
 
+  /** Of locks: each looks again when lines have ended or others count, and when whoever watches reaches the store again. */
+  const watches = new Set<() => void>()
+  function stir() {
+    for (const look of watches) time.after(WATCHED, look)
+  }
+
   let processes = 0
   function wake(mine: Seat) {
     const process = ++processes
@@ -136,13 +148,16 @@ export async function playFleet(
     const gate = createGate(time, of('gate', name, process))
     const weather = weatherOf(mine, chance, gate)
     const application = `${name}-${process}`
-    const lane = store.cables(time, weather, application, 1)
+    // No beat stands behind work.
+    const lane = store.cables(time, { ...weather, slowness: () => 0 }, application, 1)
     const isAlive = () => made?.isAlive() ?? true
     const log = logOf(name, isAlive)
     mine.node = undefined
     mine.gate = gate
     mine.lane = lane
     mine.leaving = false
+    lane.closed(stir)
+    stir()
     const made: SimNode = createNode({
       name,
       life: process,
@@ -165,13 +180,13 @@ export async function playFleet(
             ...local,
             publish(frame) {
               if (frame.name === 'reply.delta') {
-                const epoch = cluster.membership.voiceOf(shardOf(frame.room.slice(frame.room.indexOf('/') + 1)))
+                const epoch = cluster.membership.voiceOf(shardAmong(frame.room.slice(frame.room.indexOf('/') + 1), SHARDS))
                 if (epoch !== undefined) audit.spoke(frame.room, epoch, cluster.membership.me.life)
               }
               local.publish(frame)
             },
           },
-          facts: facts as { id: string; secret: string },
+          facts: facts as ClusterFacts,
           node: name,
           machines: { conversation: fleet.old.includes(place) ? 0 : 1 },
           version: '1',
@@ -202,23 +217,24 @@ export async function playFleet(
   function watchLock(key: number, watcher: Seat, gate: ReturnType<typeof createGate>): LockWatch {
     let over = false
     const holder = seats.find(({ name }) => lockKey(name) === key)
+    let stop = () => {}
     const free = new Promise<void>((resolve, reject) => {
       const look = () => {
         if (over) return
         const isCut = away > time.now() || (watcher.storeCut.torn && watcher.storeCut.until > time.ticks())
-        if (isCut) return gate.pass('message', () => reject(new Error('the store went away')))
         const isHidden = watcher.storeCut.until > time.ticks()
-        if (!isHidden && !holder?.lane?.areOpen()) return gate.pass('message', resolve)
-        time.after(5, look)
+        if (!isCut && (isHidden || holder?.lane?.areOpen())) return
+        stop()
+        gate.pass('message', isCut ? () => reject(new Error('the store went away')) : resolve)
       }
-      time.after(3, look)
-    })
-    return {
-      free,
-      stop() {
+      stop = () => {
         over = true
-      },
-    }
+        watches.delete(look)
+      }
+      watches.add(look)
+      time.after(WATCHED, look)
+    })
+    return { free, stop }
   }
 
   const inUse = () => seats.flatMap(({ node }) => (node?.isAlive() ? [node] : []))
@@ -310,10 +326,15 @@ export async function playFleet(
       if (!mine) return
       mine.storeCut = { until: time.ticks() + ms, torn }
       escape(mine)
+      stir()
+      time.after(ms, stir)
       for (const cables of [mine.node?.cables, mine.lane]) {
         if (torn) cables?.tear()
         else cables?.undo()
       }
+    },
+    'store.slow'({ most, ms }) {
+      slow = { until: time.ticks() + ms, most }
     },
     'clock.jump'({ node, by }) {
       const mine = seats[node]
@@ -333,6 +354,7 @@ export async function playFleet(
         node?.cables.tear()
         lane?.tear()
       }
+      stir()
     },
   }
 
@@ -347,8 +369,8 @@ export async function playFleet(
       if (isPersons(act)) people.act(act)
       else if (act.do in acts) acts[act.do as FleetAct['do']](act as never)
     })
-  const over = Math.max(...story.acts.map((act) => act.at + ('ms' in act ? act.ms : 0) + ('down' in act ? (act.down ?? 0) : 0)), 0)
-  await time.run(START + START_UP + over + AFTERMATH)
+  const over = Math.max(0, ...story.acts.map((act) => act.at + Math.max(isPersons(act) ? 0 : AFTERMATH, lasts(act) + AFTERWARDS)))
+  await time.run(START + START_UP + over)
   tell('world', 'is healed')
   healed = true
   for (const one of seats) one.fuses = []
@@ -405,7 +427,6 @@ export async function playFleet(
     /** Lets the last lives go, and forgets them. */
     async close() {
       people.leave()
-      await time.run(time.now() + 2_000)
       for (const mine of seats) {
         mine.gone = true
         if (mine.node?.isAlive()) kill(mine, undefined, 'the world is over')

@@ -3,7 +3,7 @@
  *
  *     npm run sim -- --seeds 1000            seeds 1 to 1,000
  *     npm run sim -- --seeds 1000 --seed K   seeds from K on
- *     npm run sim -- --seeds 1000 --fleet    worlds of several nodes only; --single those of one only, otherwise every thirtieth has several
+ *     npm run sim -- --seeds 1000 --fleet    worlds of several nodes only; --single those of one only, otherwise every fifth has several
  *     npm run sim -- --seed K                this one, told line by line; shortened when it fails
  *     npm run sim -- --planted               what becomes of bugs that are planted; with --keep the shortest story of each is kept
  *                                            in stories.json, with --only TEXT some of them are
@@ -190,7 +190,8 @@ async function planted({ most, workers, only, keep, kind }: Planting): Promise<b
   const shown: string[] = []
   const found: string[] = []
   const stories: Record<string, Story> = {}
-  console.log(`${'planted bug'.padEnd(56)}  story  seeds  what the checker said`)
+  const width = Math.max(...chosen.map(({ name }) => name.length))
+  console.log(`${'planted bug'.padEnd(width)}  story  seeds  what the checker said`)
   await side(workers, async () => {
     for (let bug = queue.shift(); bug; bug = queue.shift()) {
       const { seeds, said, ofStory, story } = await plant(root, bug, { most, kept: known[bug.name], shorten: keep })
@@ -199,7 +200,7 @@ async function planted({ most, workers, only, keep, kind }: Planting): Promise<b
       if (ofStory) shown.push(bug.name)
       const sentence = said ?? ofStory ?? (most > 0 ? `NOT FOUND in ${seeds} seeds` : 'its story goes well')
       console.log(
-        `${bug.name.padEnd(56)} ${ofStory ? ' shows' : '     –'} ${(said ? String(seeds) : '–').padStart(6)}  ${sentence.split('\n')[0]?.slice(0, 110)}`,
+        `${bug.name.padEnd(width)} ${ofStory ? ' shows' : '     –'} ${(said ? String(seeds) : '–').padStart(6)}  ${sentence.split('\n')[0]?.slice(0, 110)}`,
       )
     }
   })

@@ -26,6 +26,7 @@ import type { Chance } from './chance.ts'
 import type { Door, ServerSide } from './connection.ts'
 import type { Gate } from './gate.ts'
 import { deadlines, type Providers } from './provider.ts'
+import { SHARDS } from './homes.ts'
 import type { SimStore, Weather } from './store.ts'
 import type { Time } from './time.ts'
 
@@ -105,7 +106,7 @@ export function createNode({ name, life, time, store, weather, providers, chance
     clock,
     random: chance.next,
   })
-  const ownership = cluster?.membership ?? aloneOwnership({ db, me: { node: name, life: incarnation }, clock, log })
+  const ownership = cluster?.membership ?? aloneOwnership({ db, me: { node: name, life: incarnation }, clock, log, shards: SHARDS })
   const engine = createEngine({
     db,
     bus,

@@ -5,6 +5,7 @@ import type { Engine } from '../../runtime/host/engine.ts'
 import { demo } from '../../sql/tenants.ts'
 import type { Chances } from './chance.ts'
 import { type Door, createConnection } from './connection.ts'
+import { chatId } from './homes.ts'
 import type { Act, Story } from './story.ts'
 import type { SimStore } from './store.ts'
 import type { Time } from './time.ts'
@@ -12,7 +13,6 @@ import { createWitness } from './witness.ts'
 
 export const tenant = demo.id
 export const principal = { tenant: demo, who: 'someone', role: 'owner' as const }
-export const chatId = (chat: number) => `00000000-0000-4000-8000-${String(chat).padStart(12, '0')}`
 export const nobody: Door = { enter: () => undefined, left() {} }
 
 interface Needs {

@@ -294,9 +294,8 @@ export const bugs: Bug[] = [
     edits: [{ file: 'runtime/cluster/membership.ts', find: 'else proof.nowhere()', replace: '' }],
   },
   {
-    name: 'a life that is buried may be proven elsewhere',
     kind: 'fleet',
-    isOpen: true,
+    name: 'a life that is buried may be proven elsewhere',
     edits: [{ file: 'runtime/cluster/takeover.ts', find: 'if (done) elsewhere.end(dead.life)', replace: '' }],
   },
   {
@@ -326,7 +325,7 @@ export const bugs: Bug[] = [
     kind: 'fleet',
     name: 'nobody looks for what waits when a word got lost',
     edits: [
-      { file: 'runtime/host/patrol.ts', find: 'await goOn(found)', replace: 'if (found.isLeft) await adopt()' },
+      { file: 'runtime/host/patrol.ts', find: '    takeWaiting(waiting)\n    if (isLeft)', replace: '    if (isLeft && waiting)' },
       { file: 'runtime/cluster/dispatch.ts', find: 'wake(place)\n          look(NEXT)', replace: 'look(NEXT)' },
     ],
   },
@@ -380,6 +379,11 @@ export const bugs: Bug[] = [
         replace: 'if (owner && owner.life !== room.from) ask(room)',
       },
     ],
+  },
+  {
+    kind: 'fleet',
+    name: 'words that were held are told behind the end of their turn',
+    edits: [{ file: 'runtime/cluster/mirror.ts', find: 'mirror.over.size > TURNS', replace: 'mirror.over.size > 1' }],
   },
   {
     kind: 'fleet',

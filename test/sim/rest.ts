@@ -25,7 +25,7 @@ export async function comeToRest({ time, store, whoIsAway, whatIsLeft, complaint
   const began = time.now()
   const orphans = new Map<string, number>()
   let left = 'it was never looked at'
-  for (let wait = 500; time.now() < began + REST; wait = Math.min(wait * 2, 8_000)) {
+  for (let wait = 500; time.now() < began + REST; wait = Math.min(wait * 1.4, 8_000)) {
     await time.run(time.now() + wait)
     left = whoIsAway()
     if (left) orphans.clear()
@@ -51,12 +51,16 @@ export async function comeToRest({ time, store, whoIsAway, whatIsLeft, complaint
   }
 }
 
-/** Work of lives that are over, or that was given back, and whose end does not wait; undefined while the store is in the middle of something. */
+/**
+ * Work of lives that are over, or that was given back, and whose end does not wait, and events that wait; undefined while the store is
+ * in the middle of something.
+ */
 async function leftBehind(store: SimStore): Promise<string[] | undefined> {
   try {
     const rows = await store.ask<{ work: string }>(
       `select format('work %s of %s', b.id, b.actor) as work from left_behind() b
-       where not has_end_waiting(b.tenant_id, b.actor, b.id) order by b.actor, b.id`,
+       where not has_end_waiting(b.tenant_id, b.actor, b.id)
+       union all select format('%s for %s', i.dedup_key, i.actor) from inbox i where i.applied_version is null order by 1`,
     )
     return rows.map(({ work }) => work)
   } catch (error) {

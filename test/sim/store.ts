@@ -13,6 +13,7 @@ import { connect } from '../../sql/database.pglite.ts'
 import { demo, keepTenant } from '../../sql/tenants.ts'
 import { Exchange, type Line } from '../../sql/wire.ts'
 import { migratedArchive } from '../support/store.ts'
+import { SHARDS } from './homes.ts'
 import { START, type Time } from './time.ts'
 
 /** What becomes of a message on its way to the store. `late`: the sender sees a broken cable, and the message arrives all the same. */
@@ -22,6 +23,8 @@ export type Fate = 'ok' | 'before' | 'after' | 'late'
 export interface Weather {
   /** Milliseconds for one way. */
   delay(): number
+  /** Milliseconds more for a statement in no transaction, as behind a lock that others hold; one within would keep the one session. */
+  slowness?(): number
   fate(): Fate
   /** Milliseconds by which a late message is late. */
   lateness(): number
@@ -38,6 +41,8 @@ export interface Cables {
   db: Database
   /** Calls when one of them has ended and whoever used it sees it. One listener. */
   lost(hear: () => void): void
+  /** Calls when the server has seen the last of them end. One listener. */
+  closed(hear: () => void): void
   /** Whether the server knows of any. */
   areOpen(): boolean
   /** Undoes what is begun and cannot be ended now: it would keep the one session from all others, as no server would let it. */
@@ -64,14 +69,19 @@ export async function openSimStore(): Promise<SimStore> {
   Date.now = () => START - DAY
   const pg = await PGlite.create({
     extensions: { vector, pg_trgm, pgcrypto },
-    // Nothing here outlives the process, and a plan that follows statistics would make one seed depend on those before.
-    postgresqlconf: ['shared_buffers=16MB', 'max_wal_size=64MB', 'fsync=off', 'full_page_writes=off', 'autovacuum=off'],
+    postgresqlconf: [
+      // Nothing here outlives the process.
+      ...['shared_buffers=16MB', 'max_wal_size=64MB', 'fsync=off', 'full_page_writes=off'],
+      // A plan that follows statistics, or how often it was asked for, would make one seed depend on those before.
+      ...['autovacuum=off', 'plan_cache_mode=force_generic_plan'],
+    ],
     loadDataDir: new Blob([archive as Uint8Array<ArrayBuffer>]),
   } as object).finally(() => {
     Date.now = now
   })
   const files = pg.Module.FS
   files.mkdir(CONNECTIONS)
+  await pg.exec(`delete from shards where shard >= ${SHARDS}; update cluster set shards = ${SHARDS}`)
   await pg.exec(guards)
   await pg.exec(await onlyConnections(pg))
   /** Connections that the server has, by application. */
@@ -120,6 +130,7 @@ export async function openSimStore(): Promise<SimStore> {
       const among = connections
       let lines = 0
       let hear = () => {}
+      let hearClosed = () => {}
       const cable = () => {
         const line = exchange.connect()
         lines++
@@ -127,6 +138,7 @@ export async function openSimStore(): Promise<SimStore> {
         line.once('close', () => {
           lines--
           count(application, -1, among)
+          if (lines === 0) hearClosed()
         })
         const one = new Cable(line, time, weather, () => open.delete(one))
         one.once('close', () => queueMicrotask(() => hear())) // behind whoever uses it
@@ -136,6 +148,7 @@ export async function openSimStore(): Promise<SimStore> {
       const sql = connect(cable, most)
       return {
         lost: (listener) => void (hear = listener),
+        closed: (listener) => void (hearClosed = listener),
         areOpen: () => lines > 0,
         db: {
           sql,
@@ -260,7 +273,7 @@ class Cable extends Duplex {
     if (this.#state !== 'whole') return // the process was killed at this very moment
     const fate = this.#weather.isAway() ? 'before' : this.#weather.fate()
     const bytes = Buffer.from(chunk)
-    const wait = this.#weather.delay()
+    const wait = this.#weather.delay() + (this.#isInside ? 0 : (this.#weather.slowness?.() ?? 0))
     if (fate === 'before') {
       this.#state = 'broken'
       this.#there(wait, () => this.#break())

@@ -58,15 +58,15 @@ const texts = [
 ]
 
 const LENGTH = 5_000
-/** The last acts are over by then, those that take their time included. */
-export const SAFE = LENGTH + 10_000
+/** Milliseconds that an act takes. */
+export const lasts = (act: Act): number => ('ms' in act ? act.ms : 0) + ('down' in act ? (act.down ?? 0) : 0)
 /** How long the slower ways of ending may take; a story is waited for until then. */
 const patience = { intern: 12_000, director: 15_000, ceo: 20_000 }
 
 export type Kind = 'single' | 'fleet'
 
-/** Of so many worlds one has several nodes: it takes as long as ten others. */
-const SHARE = 30
+/** Of so many worlds one has several nodes: it takes as long as three others. */
+const SHARE = 5
 
 export const storyOf = (seed: number, kind: Kind = seed % SHARE === 0 ? 'fleet' : 'single'): Story =>
   kind === 'fleet' ? fleetStoryOf(singleStoryOf(seed)) : singleStoryOf(seed)

@@ -28,10 +28,18 @@ interface Frame {
   name?: string
 }
 
+/** A reply in flight of which a join brings less than was heard: right only where the rest died with the node that said it. */
+interface Shorter {
+  turn: string
+  attempt: number
+  sentence: string
+}
+
 /** Complaints are breaches of the protocol that need no other journal to be seen. */
 export function createWitness(label: string, now: () => number, tell: (line: string) => void) {
   const sent = new Map<string, Sent>()
   const complaints: string[] = []
+  const shorter: Shorter[] = []
   const finished = new Map<string, string>()
   let stops = 0
   /** Numbers of events that came by themselves, in this life of the line. */
@@ -112,8 +120,12 @@ export function createWitness(label: string, now: () => number, tell: (line: str
     }
     const { live } = answer
     if (live && (over.get(live.turn) ?? -1) < live.attempt) {
-      if (answer.missed && reply?.turn === live.turn && reply.attempt === live.attempt && reply.text !== live.text)
-        complain(`${live.turn}.${live.attempt} was heard as "${reply.text}" and is "${live.text}"`)
+      const { turn, attempt } = live
+      if (answer.missed && reply?.turn === turn && reply.attempt === attempt && reply.text !== live.text) {
+        const sentence = `${turn}.${attempt} was heard as "${reply.text}" and is "${live.text}"`
+        if (reply.text.startsWith(live.text)) shorter.push({ turn, attempt, sentence: `${label}: ${sentence}` })
+        else complain(sentence)
+      }
       reply = { turn: live.turn, attempt: live.attempt, text: live.text }
     }
   }
@@ -152,5 +164,5 @@ export function createWitness(label: string, now: () => number, tell: (line: str
       } else if (told.code) one.refused = told.code
     },
   }
-  return { witness, sent, complaints, finished, stops: () => stops }
+  return { witness, sent, complaints, shorter, finished, stops: () => stops }
 }

@@ -2,16 +2,18 @@
 import type { Log } from '../../runtime/watch/log.ts'
 import { chances } from './chance.ts'
 import { type SimNode, createNode } from './node.ts'
-import { chatId, createPeople, nobody, workLeft } from './people.ts'
+import { createPeople, nobody, workLeft } from './people.ts'
 import { createProviders } from './provider.ts'
-import { type Act, SAFE, type Story, isPersons } from './story.ts'
+import { type Act, type Story, isPersons, lasts } from './story.ts'
 import type { Fate, SimStore, Weather } from './store.ts'
 import { comeToRest } from './rest.ts'
 import { START, type Time } from './time.ts'
 
-export { chatId }
 type NodesAct = Extract<Act, { do: 'kill' | 'leave' | 'oust' | 'outage' }>
 
+/** Milliseconds that a node has to be there, and to show what comes of the last trouble: a late statement is four seconds late at most. */
+const START_UP = 200
+const AFTERWARDS = 5_000
 /** Timers that a node at rest may have: its rounds. */
 export const RINGS = 8
 export type Ended = Awaited<ReturnType<typeof play>>
@@ -150,12 +152,13 @@ export async function play(story: Story, { time, store, trace }: { time: Time; s
 
   wake()
   for (const act of story.acts)
-    time.after(200 + act.at, () => {
+    time.after(START_UP + act.at, () => {
       tell('act', JSON.stringify(act))
       if (isPersons(act)) people.act(act)
       else acts[act.do as NodesAct['do']]?.(act as never)
     })
-  await time.run(START + SAFE)
+  // The calm comes with the last act; nothing else moves where one is left out.
+  await time.run(START + START_UP + Math.max(0, ...story.acts.map((act) => act.at + lasts(act) + AFTERWARDS)))
   tell('world', 'is healed')
   healed = true
   fuses = []

@@ -3,7 +3,7 @@ import type { Database } from '../../sql/database.ts'
 import type { Doer } from '../../sql/effects.ts'
 import type { Ownership } from '../../runtime/cluster/ownership.ts'
 import { createJobs } from '../../runtime/cluster/jobs.ts'
-import { SHARDS } from '../../runtime/cluster/shards.ts'
+import { SHARDS, shardOf } from '../../runtime/cluster/shards.ts'
 import type { Clock } from '../../runtime/host/clock.ts'
 import { silent } from '../../runtime/watch/log.ts'
 
@@ -15,6 +15,8 @@ export function sharedOwnership({ sql }: Pick<Database, 'sql'>, node: string, cl
   const held = Array.from({ length: SHARDS }, (_, shard) => ({ shard, epoch: 0 }))
   return {
     me,
+    shards: SHARDS,
+    shardOf,
     async open() {
       await sql`delete from nodes where node = ${node}`
       await sql`insert into nodes (node, life, lock_key, machines, version) values (${node}, ${me.life}, 0, '{}', '')`

@@ -25,7 +25,11 @@ for (const variant of stores()) {
     const taken: string[] = []
     const dispatch = createDispatch({
       db: db(),
-      membership: () => ({ me, ownerOf: () => (owner === undefined ? undefined : ({ node: owner, life: owner } as never)) }),
+      membership: () => ({
+        me,
+        shardOf,
+        ownerOf: () => (owner === undefined ? undefined : ({ node: owner, life: owner } as never)),
+      }),
       send: (_, letter) => void letters.push(letter),
       takeIn: (_, actor) => void taken.push(actor),
       clock,

@@ -1,6 +1,7 @@
 /** Two conversations whose words are said where they no longer live. Their pieces of work have the same number, as those of any two may. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { shardOf } from '../../../runtime/cluster/shards.ts'
 import { createErrands } from '../../../runtime/cluster/errands.ts'
 import { type Frame, roomOf } from '../../../runtime/cluster/bus.ts'
 import type { Letter, Peer } from '../../../runtime/cluster/post.ts'
@@ -47,6 +48,7 @@ function node({ isOwner = false } = {}) {
   }
   const errands = createErrands({
     membership: () => ({
+      shardOf,
       voiceOf: () => (isOwner ? 1 : undefined),
       ownerOf: () => heir as never,
     }),

@@ -94,6 +94,7 @@ async function withMember(
   const member = createMembership({
     lane,
     node: 'n1',
+    shards: SHARDS,
     machines: { conversation: 1 },
     version: '1',
     url: () => undefined,

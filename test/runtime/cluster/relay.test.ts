@@ -65,6 +65,7 @@ function fleet(...names: string[]) {
     const relay: Relay = createRelay({
       local: memoryBus(),
       membership: () => ({
+        shardOf,
         voiceOf: () => known(),
         ownerOf: () => (world.owner === undefined ? undefined : ({ node: world.owner, life: world.owner } as never)),
         chart: () => ({ epochs: { [shard]: world.epoch } }) as never,

@@ -73,7 +73,7 @@ function simulated({
         return outcome
       },
     },
-    ownership: { me, epochOf: () => (ours() ? 0 : undefined), voiceOf: () => voice, ousted },
+    ownership: { me, shardOf, epochOf: () => (ours() ? 0 : undefined), voiceOf: () => voice, ousted },
     ...nobodyElse,
     async elsewhere({ dedup = '', envelope, birth }) {
       const told = new Promise<Told>((resolve) => inbox.push({ dedup, envelope, ...(birth && { birth }), resolve }))

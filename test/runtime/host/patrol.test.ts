@@ -1,6 +1,7 @@
 /** What a node asks its store in its rounds, and what it does with the answers. The store is a small stand-in. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SHARDS } from '../../../runtime/cluster/shards.ts'
 import { arm } from '../../../runtime/host/failpoint.ts'
 import { createPatrol } from '../../../runtime/host/patrol.ts'
 import { silent } from '../../../runtime/watch/log.ts'
@@ -72,7 +73,7 @@ function beat() {
 
   const patrol = createPatrol({
     db: { sql } as unknown as Database,
-    ownership: { me, held: () => [{ shard: SHARD, epoch: EPOCH }] },
+    ownership: { me, shards: SHARDS, held: () => [{ shard: SHARD, epoch: EPOCH }] },
     clock,
     log: {
       ...silent,
