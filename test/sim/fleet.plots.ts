@@ -61,6 +61,12 @@ function ofNewcomer(cast: Cast): readonly Say[] {
   return its.length > 0 ? its : cast.said
 }
 
+/** Neither the others nor the store reach this node, nor does it reach them. */
+const cutOff = (cast: Cast, node: number, at: number, { torn, ms }: { torn: boolean; ms: number }): Act[] => [
+  { at, do: 'letters.cut', from: allBut(cast, node), to: [node], both: true, known: false, ms },
+  { at: at + 1, do: 'store.cut', node, torn, ms },
+]
+
 /** More that is said, under marks that nothing else has. */
 const more = (cast: Cast, chance: Chance, chat: number, at: number, mark: number): Act => ({
   at,
@@ -78,11 +84,7 @@ export const plots: Record<string, Plot> = {
     acts(cast, chance) {
       const { at, node } = answering(cast, chance)
       const ms = 5_500 + chance.below(3_500)
-      return [
-        { at, do: 'node.pause', node, ms },
-        { at: at + 1, do: 'store.cut', node, torn: false, ms: ms + 6_000 },
-        { at: at + 1, do: 'letters.cut', from: allBut(cast, node), to: [node], both: true, known: false, ms: ms + 6_000 },
-      ]
+      return [{ at, do: 'node.pause', node, ms }, ...cutOff(cast, node, at + 1, { torn: false, ms: ms + 6_000 })]
     },
   },
   'its lines are ended by the server: it has heirs at once, and hears of them from nobody': {
@@ -91,11 +93,7 @@ export const plots: Record<string, Plot> = {
     isWatched: true,
     acts(cast, chance) {
       const { at, node } = answering(cast, chance)
-      const ms = 6_000 + chance.below(4_000)
-      return [
-        { at, do: 'letters.cut', from: allBut(cast, node), to: [node], both: true, known: false, ms },
-        { at: at + 1, do: 'store.cut', node, torn: true, ms },
-      ]
+      return cutOff(cast, node, at, { torn: true, ms: 6_000 + chance.below(4_000) })
     },
   },
   'its lease is wiped while the store is away for it alone': {
@@ -105,11 +103,7 @@ export const plots: Record<string, Plot> = {
     acts(cast, chance) {
       const { at, node } = answering(cast, chance)
       const ms = 8_000 + chance.below(4_000)
-      return [
-        { at, do: 'letters.cut', from: allBut(cast, node), to: [node], both: true, known: false, ms },
-        { at: at + 1, do: 'store.cut', node, torn: false, ms },
-        { at: at + 4_500 + chance.below(2_000), do: 'redis.wipe' },
-      ]
+      return [...cutOff(cast, node, at, { torn: false, ms }), { at: at + 4_500 + chance.below(2_000), do: 'redis.wipe' }]
     },
   },
   'what is said in a conversation at hand arrives at the store under an owner of before': {

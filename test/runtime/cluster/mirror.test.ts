@@ -70,6 +70,14 @@ test('what comes of an attempt or a turn behind its end was overtaken by it, and
   assert.is(take(mirror, 'reply.delta', words('t2', 1, 0, 'New')).length, 1)
 })
 
+test('an older end that is told once more takes nothing back', () => {
+  const mirror = fresh(0)
+  take(mirror, 'reply.finished', finished(1, 't1', 1, 'Because'))
+  take(mirror, 'turn.finished', { seq: 2, turn: 't1' })
+  take(mirror, 'reply.finished', finished(1, 't1', 1, 'Because'))
+  assert.equal(take(mirror, 'reply.delta', words('t1', 2, 0, 'Once more')), [])
+})
+
 test('words that were held while the store was read come behind the ends of several turns, and are not heard', () => {
   const mirror = fresh(0)
   for (const [at, turn] of ['t1', 't2', 't3'].entries()) {
