@@ -61,7 +61,7 @@ type Print = (facts: object, text: string) => void
 
 /** The beat of nobody, which renews no lease. */
 async function look(db: Database): Promise<Chart> {
-  const { nodes, map } = await beatNode(db, '', LEASE)
+  const { nodes, map } = await beatNode(db, { life: '', oldest: LEASE })
   return { ...emptyChart(), nodes, ...map }
 }
 

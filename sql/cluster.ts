@@ -28,8 +28,8 @@ export function lockKey(name: string): number {
 }
 
 /** Takes the lock that says that the node lives, for as long as this connection does. False: somebody else has it. */
-export async function holdLock({ sql }: Home, node: string): Promise<boolean> {
-  const [row] = await sql<[{ got: boolean }]>`select pg_try_advisory_lock(${lockKey(node)}) as got`
+export async function holdLock({ sql }: Home, key: number): Promise<boolean> {
+  const [row] = await sql<[{ got: boolean }]>`select pg_try_advisory_lock(${key}) as got`
   return row.got
 }
 
@@ -92,6 +92,8 @@ export interface Beat {
   alive: boolean
   /** Milliseconds since 1970, by the store's clock. */
   now: number
+  /** Whether the lock that was asked for is ours. */
+  hasLock: boolean | null
   nodes: StoredNode[]
   /** Of the map. */
   fingerprint: string
@@ -110,10 +112,21 @@ export interface ShardMap {
   jobs: Record<string, number>
 }
 
-/** Renews the lease, unless the last beat is older than this, and reads the map of the cluster, unless it still is the one of this fingerprint. */
-export async function beatNode({ sql }: Home, life: string, oldest: number, seen = ''): Promise<Beat> {
+interface Beating {
+  life: string
+  /** Milliseconds: a lease whose last beat is older is not renewed. */
+  oldest: number
+  /** The fingerprint of the map that is known already. */
+  seen?: string
+  /** A lock to take, or to keep, by the way. */
+  lock?: number | undefined
+}
+
+/** Renews the lease and reads the map of the cluster. */
+export async function beatNode({ sql }: Home, { life, oldest, seen = '', lock }: Beating): Promise<Beat> {
   const [row] = await sql<[Omit<Beat, 'map'> & { [K in keyof ShardMap]: ShardMap[K] | null }]>`
-    select alive, now, nodes, fingerprint, epochs, lives, machines, jobs from beat_node(${life}, ${span(oldest)}::interval, ${seen})
+    select alive, now, pg_try_advisory_lock(${lock ?? null}) as "hasLock", nodes, fingerprint, epochs, lives, machines, jobs
+    from beat_node(${life}, ${span(oldest)}::interval, ${seen})
   `
   const { epochs, lives, machines, jobs, ...beat } = row
   const map = epochs && lives ? { epochs, lives, machines: machines ?? {}, jobs: jobs ?? {} } : undefined

@@ -1,5 +1,5 @@
 /** Our own lock: while its session lasts a neighbour knows that we live, and the moment it ends the neighbour knows that we may not. */
-import { holdLock } from '../../sql/cluster.ts'
+import { holdLock, lockKey } from '../../sql/cluster.ts'
 import type { Lane } from '../../sql/lane.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../watch/log.ts'
@@ -19,13 +19,19 @@ interface Needs {
 }
 
 export interface OwnLock {
-  /** Takes it, or keeps it where it is ours already. Resolves whether it is ours; rejects where the store does not answer. */
-  take(): Promise<boolean>
+  /** Of the lock. */
+  key: number
+  /**
+   * Takes it, or keeps it where it is ours already; `got`: what came of a first try. Resolves whether it is ours; rejects where the store
+   * does not answer.
+   */
+  take(got?: boolean): Promise<boolean>
   /** Says what the lock tells of a life that has entered: once, where a connection that is not ours any more holds it. */
   note(isOurs: boolean): void
 }
 
 export function createOwnLock({ lane, node, clock, log, lost }: Needs): OwnLock {
+  const key = lockKey(node)
   let isHeld = false
   let isForeign = false
   const pause = () => new Promise<void>((resolve) => clock.after(LOCK_AGAIN, resolve))
@@ -37,12 +43,15 @@ export function createOwnLock({ lane, node, clock, log, lost }: Needs): OwnLock 
   })
 
   return {
-    async take() {
-      for (let tries = 1; !(await holdLock(lane, node)); tries++) {
-        if (tries === TRIES) return false
+    key,
+    async take(got) {
+      let isOurs = got ?? (await holdLock(lane, key))
+      for (let tries = 1; !isOurs && tries < TRIES; tries++) {
         await pause()
+        isOurs = await holdLock(lane, key)
       }
-      return (isHeld = true)
+      if (isOurs) isHeld = true
+      return isOurs
     },
     note(isOurs) {
       if (!isOurs && !isForeign)

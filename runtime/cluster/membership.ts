@@ -233,21 +233,23 @@ export function createMembership(needs: MembershipNeeds): Membership {
   let isBalancing = false
 
   // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
-  const renew = (known: string) => patiently(beatNode(lane, me.life, isFenced() ? LEASE : elsewhere.latestBeat, known))
+  const renew = (known: string, key?: number) =>
+    patiently(beatNode(lane, { life: me.life, oldest: isFenced() ? LEASE : elsewhere.latestBeat, seen: known, lock: key }))
 
   async function lookOnce() {
     if (state === 'over') return
     if (state === 'silent') await enterAnew()
     const began = clock.ticks()
     const hasHeard = holdings.look()
-    // Both go out together.
-    const [hasLock, beat] = await Promise.all([lock?.take(), renew(hasHeard ? '' : seen)])
+    const beat = await renew(hasHeard ? '' : seen, lock?.key)
+    const took = clock.ticks() - began
+    const hasLock = await lock?.take(beat.hasLock ?? undefined)
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
     if (hasLock !== undefined) lock?.note(hasLock)
     const heldBack = holdsBack()
     proof.stored(began)
-    skew.note(beat.now, clock.ticks() - began)
+    skew.note(beat.now, took)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining = leaving || (own?.draining ?? draining)
     // Whoever took an operator's word back did not know that this node leaves by itself.
@@ -283,7 +285,7 @@ export function createMembership(needs: MembershipNeeds): Membership {
   /** Those that died before we came, whose locks are free already. */
   async function buryOld() {
     if (!watchLock) return
-    const { nodes } = await beatNode(lane, me.life, LEASE)
+    const { nodes } = await beatNode(lane, { life: me.life, oldest: LEASE })
     for (const { node: dead, life } of nodes) {
       if (life === me.life || !(await buryNode(lane, life, 'lock', LEASE))) continue
       elsewhere.end(life)

@@ -113,7 +113,7 @@ async function questions(db: Database, actor: string): Promise<Record<string, ()
     look_for_timers: () => lookForTimers(db, Date.now(), 500, shards),
     look_after: () => lookAfter(db, { held: shards, life: me.life, most: 500, known: [] }),
     adopt_effects: () => adoptEffects(db, held, me),
-    beat_node: () => beatNode(db, me.life, LEASE),
+    beat_node: () => beatNode(db, { life: me.life, oldest: LEASE }),
   }
 }
 
