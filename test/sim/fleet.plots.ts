@@ -83,8 +83,8 @@ export const plots: Record<string, Plot> = {
     isWatched: true,
     acts(cast, chance) {
       const { at, node } = answering(cast, chance)
-      const ms = 5_500 + chance.below(3_500)
-      return [{ at, do: 'node.pause', node, ms }, ...cutOff(cast, node, at + 1, { torn: false, ms: ms + 6_000 })]
+      const ms = 5_500 + chance.below(2_500)
+      return [{ at, do: 'node.pause', node, ms }, ...cutOff(cast, node, at + 1, { torn: false, ms: ms + 3_000 })]
     },
   },
   'its lines are ended by the server: it has heirs at once, and hears of them from nobody': {
@@ -93,7 +93,7 @@ export const plots: Record<string, Plot> = {
     isWatched: true,
     acts(cast, chance) {
       const { at, node } = answering(cast, chance)
-      return cutOff(cast, node, at, { torn: true, ms: 6_000 + chance.below(4_000) })
+      return cutOff(cast, node, at, { torn: true, ms: 4_500 + chance.below(3_000) })
     },
   },
   'its lease is wiped while the store is away for it alone': {
@@ -102,14 +102,14 @@ export const plots: Record<string, Plot> = {
     isWatched: true,
     acts(cast, chance) {
       const { at, node } = answering(cast, chance)
-      const ms = 8_000 + chance.below(4_000)
+      const ms = 7_500 + chance.below(2_000)
       return [...cutOff(cast, node, at, { torn: false, ms }), { at: at + 4_500 + chance.below(2_000), do: 'redis.wipe' }]
     },
   },
   'what is said in a conversation at hand arrives at the store under an owner of before': {
     acts(cast, chance) {
       const [node] = inTurn(cast, chance.below(cast.chats.length))
-      const at = Math.max(...cast.said.map((act) => act.at)) + 3_000
+      const at = Math.max(...cast.said.map((act) => act.at)) + 2_000
       return [
         { at, do: 'store.cut', node, torn: false, ms: 7_500 + chance.below(2_000) },
         ...cast.chats.map((_, chat) => more(cast, chance, chat, at + 5 + chance.below(60), 90 + chat)),
@@ -143,7 +143,7 @@ export const plots: Record<string, Plot> = {
       const { at, node } = answering(cast, chance)
       return [
         { at, do: 'letters.cut', from: [node], to: allBut(cast, node), both: false, known: false, ms: 4_000 },
-        { at: at + 1, do: 'node.leave', node, down: 8_000 },
+        { at: at + 1, do: 'node.leave', node },
       ]
     },
   },
@@ -151,22 +151,23 @@ export const plots: Record<string, Plot> = {
     acts(cast, chance) {
       const { at, node, heir } = answering(cast, chance)
       return [
-        { at, do: 'store.slow', most: 1_000 + chance.below(3_000), ms: 12_000 },
-        { at: at + 1, do: 'node.kill', node, down: 12_000 },
-        { at: at + (cast.locks ? 100 : 5_000) + chance.below(2_500), do: 'node.leave', node: heir, down: 12_000 },
+        { at, do: 'store.slow', most: 1_000 + chance.below(3_000), ms: cast.locks ? 5_000 : 10_000 },
+        { at: at + 1, do: 'node.kill', node },
+        { at: at + (cast.locks ? 100 : 5_000) + chance.below(2_500), do: 'node.leave', node: heir },
       ]
     },
   },
-  'is heard by nobody for a while, and whoever listens reads from a slow store what was missed while more is said': {
+  'gives a conversation at rest away, and whoever listens reads from a slow store where it stands while more is said': {
     isWatched: true,
     acts(cast, chance) {
-      const { at, chat, node } = answering(cast, chance)
-      const ms = 600 + chance.below(900)
+      const { chat, node } = answering(cast, chance)
+      const at = Math.max(...cast.said.map((act) => act.at)) + 3_000
+      const ms = 400 + chance.below(600)
       return [
+        { at, do: 'node.leave', node },
         // Those who ask within wait until long afterwards, and whoever asks behind does not.
-        { at, do: 'store.slow', most: 5_000, ms },
-        { at: at + 1, do: 'letters.cut', from: [node], to: allBut(cast, node), both: false, known: false, ms: ms / 2 },
-        ...[0, 1, 2, 3].map((nth) => more(cast, chance, chat, at + nth * (200 + chance.below(600)), 80 + nth)),
+        { at: at + 10 + chance.below(60), do: 'store.slow', most: 5_000, ms },
+        ...[0, 1, 2, 3].map((nth) => more(cast, chance, chat, at + ms + 200 + nth * (100 + chance.below(600)), 80 + nth)),
       ]
     },
   },

@@ -32,6 +32,8 @@ export interface Fleet {
   redis: boolean
   locks: boolean
   letters: Letters
+  /** Waits at the end for the round of a minute that removes what nobody reads any more; otherwise it is made then. */
+  isPatient?: true
   /** Milliseconds by which the clock of each node is ahead. */
   clocks: number[]
   /** Nodes of a program that knows older machines only. */
@@ -39,13 +41,15 @@ export interface Fleet {
 }
 
 /** Milliseconds in which the trouble of a fleet begins. */
-const LENGTH = 9_000
+const LENGTH = 6_000
+/** People talk faster than to one node: what a world costs are its seconds times its nodes. */
+const HASTE = 0.6
 
 export function fleetStoryOf(single: Story): Story {
   const of = chances(single.seed)
   const shape = of('fleet')
-  const nodes = 3 + Math.floor(5 * shape.next() ** 2)
-  const people = single.acts.filter(isPersons)
+  const nodes = 3 + Math.floor(5 * shape.next() ** 3)
+  const people = single.acts.filter(isPersons).map((act) => ({ ...act, at: Math.round(act.at * HASTE) }))
   // Of all kinds of trouble at once none comes to its point.
   const name = of('plot').happens(0.5) ? of('plot', 'which').pick(Object.keys(plots)) : undefined
   const plot = name === undefined ? undefined : plots[name]
@@ -79,6 +83,7 @@ export function fleetStoryOf(single: Story): Story {
         late: isBad ? 0.1 : 0,
         slowest: shape.happens(0.2) ? 200 : 5,
       },
+      ...(of('patience').happens(0.05) && { isPatient: true }),
       clocks: !plot && shape.happens(0.3) ? clocks : [],
       old: !plot && shape.happens(0.15) ? [1] : [],
     },
@@ -111,7 +116,7 @@ function mixed(cast: Cast, of: Chances): Act[] {
       ...(chance.happens(0.6) && { after: chance.below(12), stage: chance.pick(['sent', 'done'] as const) }),
     }))
   if (shape.happens(0.3))
-    add('node.pause', 2, (chance) => ({ do: 'node.pause', node: concerned(cast, chance), ms: Math.round(chance.delay(200, 20_000)) }))
+    add('node.pause', 2, (chance) => ({ do: 'node.pause', node: concerned(cast, chance), ms: Math.round(chance.delay(200, 14_000)) }))
   if (shape.happens(0.3))
     add('letters.cut', 3, (chance) => {
       const from = half(chance)
@@ -135,7 +140,7 @@ function mixed(cast: Cast, of: Chances): Act[] {
     }))
   if (redis && shape.happens(0.3)) add('redis.wipe', 2, () => ({ do: 'redis.wipe' }))
   if (redis && shape.happens(0.3))
-    add('redis.away', 2, (chance) => ({ do: 'redis.away', hangs: chance.happens(0.5), ms: Math.round(chance.delay(200, 15_000)) }))
+    add('redis.away', 2, (chance) => ({ do: 'redis.away', hangs: chance.happens(0.5), ms: Math.round(chance.delay(200, 12_000)) }))
   if (shape.happens(0.25))
     add('node.leave', 2, (chance) => ({
       do: 'node.leave',

@@ -22,9 +22,11 @@ import { START, type Time } from './time.ts'
 
 /** Milliseconds that a fleet has to come together. */
 const START_UP = 600
-/** Milliseconds to show what comes of trouble before the sea is calm: of its beginning, for which a lease has to run out, and of its end. */
+/** Milliseconds to show what comes of trouble before the sea is calm: of its beginning where a lease has to run out for that, and of its end. */
 const AFTERMATH = 6_000
 const AFTERWARDS = 2_500
+/** By these a lease may run out. */
+const endsLeases = new Set<Act['do']>(['node.kill', 'node.pause', 'store.cut', 'store.slow', 'lock.lost'])
 /** Until whoever waits for a lock hears that it is free. */
 const WATCHED = 3
 /** Timers that a node among others may have at rest. */
@@ -369,7 +371,7 @@ export async function playFleet(
       if (isPersons(act)) people.act(act)
       else if (act.do in acts) acts[act.do as FleetAct['do']](act as never)
     })
-  const over = Math.max(0, ...story.acts.map((act) => act.at + Math.max(isPersons(act) ? 0 : AFTERMATH, lasts(act) + AFTERWARDS)))
+  const over = Math.max(0, ...story.acts.map((act) => act.at + Math.max(endsLeases.has(act.do) ? AFTERMATH : 0, lasts(act) + AFTERWARDS)))
   await time.run(START + START_UP + over)
   tell('world', 'is healed')
   healed = true
@@ -377,7 +379,7 @@ export async function playFleet(
   providers.heal()
 
   const restless = await comeToRest({ time, store, whoIsAway, whatIsLeft, complaints })
-  await time.run(time.now() + 3_000)
+  await time.run(time.now() + 1_500)
   for (let looks = 0; looks < 10 && inUse().some((node) => node.holds().rings > FLEET_RINGS); looks++) await time.run(time.now() + 7_000)
 
   function whoIsAway(): string {
@@ -393,7 +395,7 @@ export async function playFleet(
   async function whatIsLeft(): Promise<string> {
     const unserved = people.unserved()
     if (unserved) return unserved
-    const left = await workLeft(store)
+    const left = await workLeft(store, !fleet.isPatient)
     for (const node of inUse()) {
       const { waiting } = node.holds()
       if (waiting > 0) return `${waiting} jobs that wait at ${node.name}`

@@ -118,8 +118,11 @@ export function createPeople({ story, of, time, store, tell, door, engine }: Nee
   }
 }
 
-/** What there is to be done still by the tables of work. */
-export async function workLeft(store: SimStore): Promise<string> {
+/**
+ * What there is to be done still by the tables of work. Pieces that nobody reads any more are removed once a minute; `isSwept`: nobody
+ * waits for that, it happens now.
+ */
+export async function workLeft(store: SimStore, isSwept = false): Promise<string> {
   const [rows] = await store
     .ask<{ effects: number; timers: number; inbox: number; chunks: number }>(
       `select (select count(*)::int from effects) as effects, (select count(*)::int from timers) as timers,
@@ -128,5 +131,9 @@ export async function workLeft(store: SimStore): Promise<string> {
     .catch(() => [undefined])
   if (!rows) return 'the store is in the middle of something'
   const left = Object.entries(rows).filter(([, count]) => count > 0)
+  if (isSwept && rows.chunks > 0 && left.length === 1) {
+    await store.ask('select sweep_chunks(10000)')
+    return workLeft(store)
+  }
   return left.map(([table, count]) => `${count} rows in ${table}`).join(', ')
 }

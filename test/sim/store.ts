@@ -58,7 +58,7 @@ export interface SimStore {
   cables(time: Time, weather: Weather, application?: string, most?: number): Cables
   /** Asks at once and outside of simulated time. */
   ask<Row>(query: string): Promise<Row[]>
-  /** Forgets everything but the tenant and the epochs; for a fleet the store watches who writes. */
+  /** Forgets everything but the tenant; for a fleet the epochs as well, and the store watches who writes. */
   reset(isFleet?: boolean): Promise<void>
 }
 
@@ -116,10 +116,13 @@ export async function openSimStore(): Promise<SimStore> {
       for (const [application, many] of connections) if (many > 0) files.unlink(`${CONNECTIONS}/${application}`)
       connections = new Map()
       await pg.exec(`rollback; deallocate all; set sim.fleet = '${isFleet ? 'on' : 'off'}'`)
-      // Lives have the same names in every world.
+      // Lives have the same names in every world, and a short story shows the same whatever was told before it. No breach, so without guards.
       if (isFleet)
         await pg.exec(
-          `update shards set life = 'gone', node = null, machines = '{}' where life is distinct from 'gone' or machines <> '{}'`,
+          `set session_replication_role = replica;
+           update shards set life = 'gone', node = null, machines = '{}', epoch = 0
+           where life is distinct from 'gone' or machines <> '{}' or epoch > 0;
+           reset session_replication_role`,
         )
       // A table that is truncated gets new files, and every plan that reads it is made anew: a sixth of what a world costs.
       const { rows } = await pg.query<{ name: string }>(filled)

@@ -65,8 +65,8 @@ const patience = { intern: 12_000, director: 15_000, ceo: 20_000 }
 
 export type Kind = 'single' | 'fleet'
 
-/** Of so many worlds one has several nodes: it takes as long as three others. */
-const SHARE = 5
+/** Of so many worlds one has several nodes: it takes as long as two others. */
+const SHARE = 4
 
 export const storyOf = (seed: number, kind: Kind = seed % SHARE === 0 ? 'fleet' : 'single'): Story =>
   kind === 'fleet' ? fleetStoryOf(singleStoryOf(seed)) : singleStoryOf(seed)

@@ -25,6 +25,9 @@ interface Ring {
   ring: (() => void) | undefined
 }
 
+/** Steps in one turn of the event loop: each turn asks the system for events, and none comes. */
+const STEPS = 64
+
 export const START = 1_700_000_000_000
 
 /** What the process had before time was taken over: for measuring how long a simulation really takes. */
@@ -87,6 +90,27 @@ export function takeOverTime(): Time {
   async function settle() {
     do await new Promise((resolve) => real.setImmediate(resolve))
     while (immediates.size > 0)
+  }
+
+  /**
+   * Takes steps in one turn of the real event loop; between two of them everything that can go on without time does. Whatever asks for a
+   * turn of its own comes before the next step. False: there are no more.
+   */
+  function takeSteps(step: () => boolean): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      let goesOn = true
+      const next = () => {
+        if (!goesOn || immediates.size > 0) return
+        try {
+          goesOn = step()
+        } catch (error) {
+          goesOn = false
+          reject(error)
+        }
+      }
+      for (let n = 0; n < STEPS; n++) real.setImmediate(next)
+      real.setImmediate(() => resolve(goesOn))
+    })
   }
 
   const timer = (ring: (...given: unknown[]) => void, ms: number, given: unknown[], again: boolean) => {
@@ -164,16 +188,17 @@ export function takeOverTime(): Time {
     },
     waiting: () => heap.reduce((sum, { ring }) => sum + (ring ? 1 : 0), 0),
     async run(until, isOver = () => false) {
-      await settle()
-      while (!isOver()) {
+      function ringNext() {
+        while (heap[0] && !heap[0].ring) pop() // taken back
         const next = heap[0]
-        if (!next || next.at > until) break
+        if (isOver() || !next || next.at > until) return false
         pop()
-        if (!next.ring) continue
         now = next.at
-        next.ring()
-        await settle()
+        next.ring?.()
+        return true
       }
+      await settle()
+      while (await takeSteps(ringNext)) await settle()
       if (!isOver()) now = Math.max(now, until)
     },
     restart(seed) {
