@@ -42,14 +42,17 @@ export interface Fleet {
 
 /** Milliseconds in which the trouble of a fleet begins. */
 const LENGTH = 6_000
-/** People talk faster than to one node: what a world costs are its seconds times its nodes. */
+/** People talk faster than to one node, and say less: what a world costs are its seconds times its nodes, and what is said. */
 const HASTE = 0.6
+const MOST_SAID = 4
 
 export function fleetStoryOf(single: Story): Story {
   const of = chances(single.seed)
   const shape = of('fleet')
-  const nodes = 3 + Math.floor(5 * shape.next() ** 3)
-  const people = single.acts.filter(isPersons).map((act) => ({ ...act, at: Math.round(act.at * HASTE) }))
+  const nodes = 3 + Math.floor(5 * shape.next() ** 4)
+  const talk = single.acts.filter(isPersons)
+  const tooMuch = talk.filter(({ do: what }) => what === 'say')[MOST_SAID]
+  const people = talk.slice(0, tooMuch && talk.indexOf(tooMuch)).map((act) => ({ ...act, at: Math.round(act.at * HASTE) }))
   // Of all kinds of trouble at once none comes to its point.
   const name = of('plot').happens(0.5) ? of('plot', 'which').pick(Object.keys(plots)) : undefined
   const plot = name === undefined ? undefined : plots[name]
@@ -83,7 +86,7 @@ export function fleetStoryOf(single: Story): Story {
         late: isBad ? 0.1 : 0,
         slowest: shape.happens(0.2) ? 200 : 5,
       },
-      ...(of('patience').happens(0.05) && { isPatient: true }),
+      ...(of('patience').happens(0.02) && { isPatient: true }),
       clocks: !plot && shape.happens(0.3) ? clocks : [],
       old: !plot && shape.happens(0.15) ? [1] : [],
     },
@@ -116,22 +119,22 @@ function mixed(cast: Cast, of: Chances): Act[] {
       ...(chance.happens(0.6) && { after: chance.below(12), stage: chance.pick(['sent', 'done'] as const) }),
     }))
   if (shape.happens(0.3))
-    add('node.pause', 2, (chance) => ({ do: 'node.pause', node: concerned(cast, chance), ms: Math.round(chance.delay(200, 14_000)) }))
+    add('node.pause', 2, (chance) => ({ do: 'node.pause', node: concerned(cast, chance), ms: Math.round(chance.delay(200, 9_000)) }))
   if (shape.happens(0.3))
     add('letters.cut', 3, (chance) => {
       const from = half(chance)
       const to = chance.happens(0.5) ? [chance.below(nodes)] : Array.from({ length: nodes }, (_, n) => n).filter((n) => !from.includes(n))
-      return { do: 'letters.cut', from, to, both: chance.happens(0.6), known: chance.happens(0.5), ms: 100 + chance.below(8_000) }
+      return { do: 'letters.cut', from, to, both: chance.happens(0.6), known: chance.happens(0.5), ms: 100 + chance.below(6_000) }
     })
   if (shape.happens(0.25))
     add('store.cut', 2, (chance) => ({
       do: 'store.cut',
       node: concerned(cast, chance),
       torn: chance.happens(0.5),
-      ms: Math.round(chance.delay(200, 12_000)),
+      ms: Math.round(chance.delay(200, 8_000)),
     }))
   if (shape.happens(0.15))
-    add('store.slow', 1, (chance) => ({ do: 'store.slow', most: 100 + chance.below(3_000), ms: chance.below(8_000) }))
+    add('store.slow', 1, (chance) => ({ do: 'store.slow', most: 100 + chance.below(3_000), ms: chance.below(6_000) }))
   if (shape.happens(0.2))
     add('clock.jump', 2, (chance) => ({
       do: 'clock.jump',
@@ -140,7 +143,7 @@ function mixed(cast: Cast, of: Chances): Act[] {
     }))
   if (redis && shape.happens(0.3)) add('redis.wipe', 2, () => ({ do: 'redis.wipe' }))
   if (redis && shape.happens(0.3))
-    add('redis.away', 2, (chance) => ({ do: 'redis.away', hangs: chance.happens(0.5), ms: Math.round(chance.delay(200, 12_000)) }))
+    add('redis.away', 2, (chance) => ({ do: 'redis.away', hangs: chance.happens(0.5), ms: Math.round(chance.delay(200, 8_000)) }))
   if (shape.happens(0.25))
     add('node.leave', 2, (chance) => ({
       do: 'node.leave',

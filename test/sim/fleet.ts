@@ -22,11 +22,10 @@ import { START, type Time } from './time.ts'
 
 /** Milliseconds that a fleet has to come together. */
 const START_UP = 600
-/** Milliseconds to show what comes of trouble before the sea is calm: of its beginning where a lease has to run out for that, and of its end. */
-const AFTERMATH = 6_000
+/** Milliseconds to show what comes of trouble before the sea is calm, and where only a lease that runs out tells that somebody is gone. */
 const AFTERWARDS = 2_500
-/** By these a lease may run out. */
-const endsLeases = new Set<Act['do']>(['node.kill', 'node.pause', 'store.cut', 'store.slow', 'lock.lost'])
+const AFTERMATH = 6_000
+const endsLives = new Set<Act['do']>(['node.kill', 'lock.lost'])
 /** Until whoever waits for a lock hears that it is free. */
 const WATCHED = 3
 /** Timers that a node among others may have at rest. */
@@ -371,7 +370,8 @@ export async function playFleet(
       if (isPersons(act)) people.act(act)
       else if (act.do in acts) acts[act.do as FleetAct['do']](act as never)
     })
-  const over = Math.max(0, ...story.acts.map((act) => act.at + Math.max(endsLeases.has(act.do) ? AFTERMATH : 0, lasts(act) + AFTERWARDS)))
+  const aftermath = (act: Act) => (fleet.locks || !endsLives.has(act.do) ? AFTERWARDS : AFTERMATH)
+  const over = Math.max(0, ...story.acts.map((act) => act.at + lasts(act) + aftermath(act)))
   await time.run(START + START_UP + over)
   tell('world', 'is healed')
   healed = true
