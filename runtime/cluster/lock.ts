@@ -26,6 +26,8 @@ export interface OwnLock {
    * does not answer.
    */
   take(got?: boolean): Promise<boolean>
+  /** An answer has given it to us, however late: also where nobody waits for the answer any more. */
+  got(): void
   /** Says what the lock tells of a life that has entered: once, where a connection that is not ours any more holds it. */
   note(isOurs: boolean): void
 }
@@ -44,6 +46,7 @@ export function createOwnLock({ lane, node, clock, log, lost }: Needs): OwnLock 
 
   return {
     key,
+    got: () => void (isHeld = true),
     async take(got) {
       let isOurs = got ?? (await holdLock(lane, key))
       for (let tries = 1; !isOurs && tries < TRIES; tries++) {

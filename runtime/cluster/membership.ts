@@ -234,7 +234,12 @@ export function createMembership(needs: MembershipNeeds): Membership {
 
   // Where the lease is proven elsewhere the store alone was away: nobody has taken our place unless our row is gone.
   const renew = (known: string, key?: number) =>
-    patiently(beatNode(lane, { life: me.life, oldest: isFenced() ? LEASE : elsewhere.latestBeat, seen: known, lock: key }))
+    patiently(
+      beatNode(lane, { life: me.life, oldest: isFenced() ? LEASE : elsewhere.latestBeat, seen: known, lock: key }).then((beat) => {
+        if (beat.hasLock) lock?.got()
+        return beat
+      }),
+    )
 
   async function lookOnce() {
     if (state === 'over') return
@@ -242,14 +247,13 @@ export function createMembership(needs: MembershipNeeds): Membership {
     const began = clock.ticks()
     const hasHeard = holdings.look()
     const beat = await renew(hasHeard ? '' : seen, lock?.key)
-    const took = clock.ticks() - began
+    skew.note(beat.now, began) // while the answer is fresh: tries for the lock take their time
     const hasLock = await lock?.take(beat.hasLock ?? undefined)
     if ((state as string) !== 'in') return // it was given up meanwhile
     if (!beat.alive) return enterAnew().then(() => void look())
     if (hasLock !== undefined) lock?.note(hasLock)
     const heldBack = holdsBack()
     proof.stored(began)
-    skew.note(beat.now, took)
     const own = beat.nodes.find(({ life }) => life === me.life)
     draining = leaving || (own?.draining ?? draining)
     // Whoever took an operator's word back did not know that this node leaves by itself.

@@ -14,8 +14,8 @@ interface Needs {
 export interface Skew {
   /** Whole milliseconds, as the time is that they are added to. A clock that is set between two beats is seen at once. */
   ms(): number
-  /** What the store's clock showed in an answer that took so many milliseconds and has just come. */
-  note(now: number, took: number): void
+  /** What the store's clock showed between this moment, by our ticks, and now. */
+  note(now: number, asked: number): void
 }
 
 export function createSkew({ node, clock, log }: Needs): Skew {
@@ -25,9 +25,9 @@ export function createSkew({ node, clock, log }: Needs): Skew {
   const ms = () => (ahead === undefined ? 0 : Math.round(clock.ticks() + ahead - clock.now()))
   return {
     ms,
-    note(now, took) {
+    note(now, asked) {
       // It may have waited on either way: what we know moves as far as the answer leaves no other choice.
-      const [least, most] = [now - clock.ticks(), now - clock.ticks() + took]
+      const [least, most] = [now - clock.ticks(), now - asked]
       ahead = ahead === undefined ? (least + most) / 2 : Math.min(Math.max(ahead, least), most)
       if (isTold || Math.abs(ms()) < WORTH_A_WORD) return
       isTold = true

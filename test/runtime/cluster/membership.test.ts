@@ -50,6 +50,7 @@ async function withMember(
   if (ghost) await ghost`select pg_advisory_lock(${lockKey('n1')})`
   const clock = handClock()
   let set = 0
+  let tried = 0
   const told: string[] = []
   const warnings: string[] = []
   let beats = 0
@@ -64,6 +65,7 @@ async function withMember(
   const given: string[] = []
   const ended: string[] = []
   let isAway = false
+  let lateness: Promise<void> | undefined
   let lose = () => {}
   let giving = Promise.resolve()
   // As a lane is: a lock is its session's.
@@ -78,7 +80,7 @@ async function withMember(
         proving++
         const isOver = () => void proving--
         void answer.then(() => (beats += Number(text.includes('beat_node')))).then(isOver, isOver)
-        return answer
+        return lateness?.then(() => answer) ?? answer
       },
     }),
     lost: (hear: () => void) => void (lose = hear),
@@ -101,9 +103,16 @@ async function withMember(
     application: 'test',
     clock: {
       ...clock,
-      now: () => clock.now() + set,
-      // The store's answers take real time, and so do the pauses between two tries for a lock.
-      after: (ms, ring) => (ms === LOCK_AGAIN ? at(ring) : clock.after(ms, ring)),
+      now: () => clock.now() + set + tried,
+      ticks: () => clock.ticks() + tried,
+      // The store's answers take real time, and so do the pauses between two tries for a lock: other timers do not wait for them.
+      after(ms, ring) {
+        if (ms !== LOCK_AGAIN) return clock.after(ms, ring)
+        return at(() => {
+          tried += ms
+          ring()
+        })
+      },
     },
     log: { ...silent, warn: (_, sentence) => void warnings.push(sentence) },
     ...(!isLone && { lease }),
@@ -143,6 +152,15 @@ async function withMember(
         await until(() => beats > before && proving === 0, 'the beat')
       },
       lose: () => lose(),
+      late() {
+        let arrive = () => {}
+        lateness = new Promise((resolve) => (arrive = resolve))
+        return () => {
+          lateness = undefined
+          arrive()
+        }
+      },
+      now: () => clock.now() + set + tried,
       elsewhere: (is, then = () => {}) => {
         isElsewhere = is
         asked = then
@@ -221,6 +239,10 @@ interface Given {
   beaten(use: () => void): Promise<void>
   /** Its line ends. */
   lose(): void
+  /** What it asks the store about its life is answered only when the answer is called. */
+  late(): () => void
+  /** What the clock of its machine shows. */
+  now(): number
   /** Whether the leases beside the store run, undefined: nobody can say; and what happens when somebody asks. */
   elsewhere(is: boolean | undefined, then?: () => void): void
   /** The lives to which a lease beside the store was given, and of which it was ended. */
@@ -562,6 +584,23 @@ for (const variant of stores()) {
     { hasLock: true },
   )
 
+  about(
+    'a lock that is given by an answer for which nobody waits any more is known to be ours, and so is its loss',
+    async ({ lose, late, beaten, gone, elsewhere }) => {
+      const arrive = late()
+      await beaten(lose)
+      await gone(3_000)
+      arrive()
+      await settled(3)
+      let asked = 0
+      elsewhere(true, () => asked++)
+      lose()
+      await settled(3)
+      assert.is(asked, 1)
+    },
+    { hasLock: true },
+  )
+
   about('who was buried begins a new life, whatever is proven elsewhere', async ({ member, db, told }) => {
     await db.sql`delete from nodes`
     await member.look()
@@ -576,6 +615,17 @@ for (const variant of stores()) {
       'of whom it finds dead when it comes nothing is left elsewhere either',
       async ({ ended }) => assert.equal(ended, [neighbour.life]),
       { hasLock: true, findsDead: true },
+    )
+
+    about(
+      'whose tries for its lock take their time knows what time it is all the same',
+      async ({ member, now }) => {
+        const before = Date.now()
+        await member.look()
+        // All of the pauses come behind the answer that says the time.
+        assert.ok(now() + member.skew() >= before + 4 * LOCK_AGAIN - 1, `${now() + member.skew() - before} ms`)
+      },
+      { hasGhost: true },
     )
 
     about(

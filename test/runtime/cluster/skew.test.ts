@@ -16,11 +16,12 @@ function machine() {
   return {
     skew,
     warnings,
-    /** Asks the store what time it is; its answer waits so long there and back. */
-    ask(there: number, back: number) {
+    /** Asks the store what time it is; its answer waits so long there and back, and is noted so long after it has come. */
+    ask(there: number, back: number, after = 0) {
+      const asked = ticks
       const now = ticks + there + store
-      ticks += there + back
-      skew.note(now, there + back)
+      ticks += there + back + after
+      skew.note(now, asked)
     },
     set: (ms: number) => void (set = ms),
     /** The store's own clock is set. */
@@ -36,6 +37,13 @@ test('a slow answer takes nothing back that a quick one has shown', () => {
   assert.is(skew.ms(), -HOUR)
   ask(1_800, 10)
   ask(10, 900)
+  assert.is(skew.ms(), -HOUR)
+})
+
+test('nor does one that is noted late', () => {
+  const { skew, ask } = machine()
+  ask(1, 1)
+  ask(1, 1, 6_000)
   assert.is(skew.ms(), -HOUR)
 })
 
