@@ -131,7 +131,8 @@ function mixed(cast: Cast, of: Chances): Act[] {
       do: 'store.cut',
       node: concerned(cast, chance),
       torn: chance.happens(0.5),
-      ms: Math.round(chance.delay(200, 8_000)),
+      // Sometimes longer than a lease elsewhere proves a life by itself.
+      ms: chance.happens(0.1) ? 11_000 + chance.below(5_000) : Math.round(chance.delay(200, 8_000)),
     }))
   if (shape.happens(0.15))
     add('store.slow', 1, (chance) => ({ do: 'store.slow', most: 100 + chance.below(3_000), ms: chance.below(6_000) }))

@@ -22,10 +22,11 @@ import { START, type Time } from './time.ts'
 
 /** Milliseconds that a fleet has to come together. */
 const START_UP = 600
-/** Milliseconds to show what comes of trouble before the sea is calm, and where only a lease that runs out tells that somebody is gone. */
+/** Milliseconds to show what comes of trouble before the sea is calm: of its end, and of a death that is to come yet or that a lease has to tell. */
 const AFTERWARDS = 2_500
 const AFTERMATH = 6_000
-const endsLives = new Set<Act['do']>(['node.kill', 'lock.lost'])
+/** Milliseconds in which nothing may happen any more: longer than a round of a patrol. */
+const STILLNESS = 2_500
 /** Until whoever waits for a lock hears that it is free. */
 const WATCHED = 3
 /** Timers that a node among others may have at rest. */
@@ -370,8 +371,8 @@ export async function playFleet(
       if (isPersons(act)) people.act(act)
       else if (act.do in acts) acts[act.do as FleetAct['do']](act as never)
     })
-  const aftermath = (act: Act) => (fleet.locks || !endsLives.has(act.do) ? AFTERWARDS : AFTERMATH)
-  const over = Math.max(0, ...story.acts.map((act) => act.at + lasts(act) + aftermath(act)))
+  const isLate = (act: Act) => (act.do === 'node.kill' ? !fleet.locks || act.after !== undefined : act.do === 'lock.lost' && !fleet.locks)
+  const over = Math.max(0, ...story.acts.map((act) => act.at + Math.max(isLate(act) ? AFTERMATH : 0, lasts(act) + AFTERWARDS)))
   await time.run(START + START_UP + over)
   tell('world', 'is healed')
   healed = true
@@ -379,7 +380,7 @@ export async function playFleet(
   providers.heal()
 
   const restless = await comeToRest({ time, store, whoIsAway, whatIsLeft, complaints })
-  await time.run(time.now() + 1_500)
+  await time.run(time.now() + STILLNESS)
   for (let looks = 0; looks < 10 && inUse().some((node) => node.holds().rings > FLEET_RINGS); looks++) await time.run(time.now() + 7_000)
 
   function whoIsAway(): string {

@@ -115,14 +115,13 @@ export async function openSimStore(): Promise<SimStore> {
       exchange = exchangeOf(isFleet ? 1_500 : 5_000)
       for (const [application, many] of connections) if (many > 0) files.unlink(`${CONNECTIONS}/${application}`)
       connections = new Map()
-      await pg.exec(`rollback; deallocate all; set sim.fleet = '${isFleet ? 'on' : 'off'}'`)
-      // Lives have the same names in every world, and a short story shows the same whatever was told before it. No breach, so without guards.
+      await pg.exec(`rollback; deallocate all; set sim.fleet = 'off'`)
+      // Lives have the same names in every world, and a short story shows the same whatever was told before it.
       if (isFleet)
         await pg.exec(
-          `set session_replication_role = replica;
-           update shards set life = 'gone', node = null, machines = '{}', epoch = 0
+          `update shards set life = 'gone', node = null, machines = '{}', epoch = 0
            where life is distinct from 'gone' or machines <> '{}' or epoch > 0;
-           reset session_replication_role`,
+           set sim.fleet = 'on'`,
         )
       // A table that is truncated gets new files, and every plan that reads it is made anew: a sixth of what a world costs.
       const { rows } = await pg.query<{ name: string }>(filled)
@@ -227,7 +226,8 @@ const guards = `
   end $$;
   create trigger guard after update of epoch on actors for each row when (new.epoch < old.epoch) execute function guard_epochs();
   create trigger guard after update of epoch, life on shards for each row
-    when (new.epoch < old.epoch or (new.epoch = old.epoch and new.life is not null and new.life is distinct from old.life and new.life <> 'gone'))
+    when (current_setting('sim.fleet', true) = 'on' and (new.epoch < old.epoch
+      or (new.epoch = old.epoch and new.life is not null and new.life is distinct from old.life and new.life <> 'gone')))
     execute function guard_epochs();
 `
 
